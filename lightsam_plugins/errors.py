@@ -1,0 +1,119 @@
+"""Every error the package raises, in one tree.
+
+::
+
+    LightSamError
+    ├── InputError (ValueError)        what the caller passed is not usable
+    │   ├── UnknownModel               no model of that name
+    │   ├── ImageError                 an image that cannot be read or has the wrong form
+    │   ├── PromptError                points, labels, boxes or masks that do not fit
+    │   ├── UnsupportedPrompt          a prompt this model was not trained for
+    │   ├── EmbeddingMismatch          an embedding made by another model
+    │   └── OptionError                an option out of its range
+    ├── DeviceError (RuntimeError)     the device is not there, or the dtype is unsafe on it
+    ├── WeightsError (RuntimeError)    a checkpoint cannot be used
+    │   ├── DownloadError              it could not be fetched or stored
+    │   ├── ChecksumError              its size or hash is not the published one
+    │   ├── UnsafeCheckpoint           it asks for more than tensors
+    │   └── WeightsMismatch            its tensors belong to another network
+    ├── MissingExtra (ImportError)     an optional dependency is not installed
+    └── Cancelled                      the caller stopped a long run; `partial` holds what was done
+        └── Interrupted (KeyboardInterrupt)   the same, by Ctrl-C
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class LightSamError(Exception):
+    """Base of all errors of this package: says what, expected, got and the next step.
+
+    Args:
+        what: What went wrong, naming the argument, file or row.
+        expected: What would have been accepted.
+        got: What was found instead.
+        hint: What the user can do next.
+    """
+
+    def __init__(
+        self, what: str, *, expected: str | None = None, got: str | None = None, hint: str | None = None
+    ) -> None:
+        self.what, self.expected, self.got, self.hint = what, expected, got, hint
+        details = [f"expected {expected}" if expected else "", f"got {got}" if got else ""]
+        sentence = ", ".join(part for part in details if part)
+        message = f"{what}: {sentence}" if sentence else what
+        super().__init__(f"{message}. {hint}" if hint else message)
+
+
+class InputError(LightSamError, ValueError):
+    """An argument that cannot be used."""
+
+
+class UnknownModel(InputError):
+    """No model of that name is registered."""
+
+
+class ImageError(InputError):
+    """An image that cannot be read, or an array that is not an image."""
+
+
+class PromptError(InputError):
+    """Points, labels, boxes or masks of the wrong shape or value."""
+
+
+class UnsupportedPrompt(InputError):
+    """A prompt that the model was not trained to take."""
+
+
+class EmbeddingMismatch(InputError):
+    """An embedding made by another model than the one it is used with."""
+
+
+class OptionError(InputError):
+    """An option outside its range."""
+
+
+class DeviceError(LightSamError, RuntimeError):
+    """A device that is not there, or a dtype known to give wrong masks on it."""
+
+
+class WeightsError(LightSamError, RuntimeError):
+    """A checkpoint that cannot be used."""
+
+
+class DownloadError(WeightsError):
+    """A checkpoint that could not be fetched or stored."""
+
+
+class ChecksumError(WeightsError):
+    """A file whose size or hash is not the published one."""
+
+
+class UnsafeCheckpoint(WeightsError):
+    """A checkpoint that asks for more than tensors; nothing of it was executed."""
+
+
+class WeightsMismatch(WeightsError):
+    """Tensors whose names or shapes belong to another network."""
+
+
+class MissingExtra(LightSamError, ImportError):
+    """An optional dependency that is not installed; the hint is the pip command."""
+
+
+class Cancelled(LightSamError):
+    """A long run stopped by the caller.
+
+    Args:
+        what: What was stopped, and how far it had come.
+        partial: The results finished before the stop.
+    """
+
+    def __init__(self, what: str, *, partial: Any = None) -> None:
+        super().__init__(what)
+        self.partial = partial
+
+
+class Interrupted(Cancelled, KeyboardInterrupt):
+    """`Cancelled` by Ctrl-C: still a `KeyboardInterrupt` for whoever waits for one."""

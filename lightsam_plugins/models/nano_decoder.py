@@ -1,0 +1,105 @@
+"""`nano`'s decoder: a small U-Net over prompt maps, added to the image's projections, then guided to stride 2."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from lightsam_plugins.models.nano_encoder import GUIDE, PROJECTIONS, upsample
+from lightsam_plugins.models.nano_prompts import COARSE_MAPS, FINE_MAPS, SIMILARITIES, coarse_maps, fine_maps
+from lightsam_plugins.types import Features, PromptBatch
+
+TOKENS = 3  # mask 0 is the single answer; all three are the candidates
+
+
+class Refine(nn.Module):
+    """Residual pair of 3x3 convolutions without normalisation; `gain` starts at zero, so training starts at identity."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        self.gain = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.relu(x + self.gain * self.second(functional.relu(self.first(x))))
+
+
+class NanoDecoder(nn.Module):
+    """Features of one image (or of B images, with N / B prompts each, in order) and N prompts to masks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        d4, d8, d16, d32 = PROJECTIONS
+        self.enter = nn.Conv2d(COARSE_MAPS + SIMILARITIES, d8, 3, padding=1)
+        self.body8 = Refine(d8)
+        self.to16 = nn.Conv2d(d8, d16, 3, 2, 1)
+        self.body16 = Refine(d16)
+        self.to32 = nn.Conv2d(d16, d32, 3, 2, 1)
+        self.body32 = Refine(d32)
+        self.mix32 = nn.Linear(d32, d32)
+        self.up16, self.out16 = nn.Conv2d(d32, d16, 1), nn.Conv2d(d16, d16, 3, padding=1)
+        self.up8, self.out8 = nn.Conv2d(d16, d8, 1), nn.Conv2d(d8, d8, 3, padding=1)
+        self.up4 = nn.Conv2d(d8, d4, 1)
+        self.enter4 = nn.Conv2d(FINE_MAPS + SIMILARITIES, d4, 1)
+        self.body4 = nn.Sequential(
+            nn.Conv2d(d4, d4, 3, padding=1), nn.ReLU(), nn.Conv2d(d4, d4, 3, padding=1), nn.ReLU()
+        )
+        self.coarse = nn.Conv2d(d4, TOKENS * (GUIDE + 1), 1)  # per token: weights of the guide, and an offset
+        self.quality = nn.Sequential(nn.Linear(d4 + d16 + 3, 64), nn.ReLU(), nn.Linear(64, 1))
+
+    def forward(
+        self, features: Features, prompts: PromptBatch, tokens: slice = slice(0, TOKENS)
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Decode N prompts.
+
+        Returns:
+            Logits (N, T, S / 2, S / 2) and predicted IoU (N, T) of the wanted tokens.
+        """
+        count, side = len(prompts), features["s8"].shape[-1] * 8
+        image = {name: share(value, count) for name, value in features.items()}
+        drawn, similar = fine_maps(prompts, image["keys"], side)
+        coarse = coarse_maps(prompts, side, drawn.device)
+        x8 = functional.relu(image["s8"] + self.enter(torch.cat([coarse, functional.avg_pool2d(similar, 2)], 1)))
+        x8 = self.body8(x8)
+        x16 = self.body16(functional.relu(image["s16"] + self.to16(x8)))
+        x32 = self.body32(functional.relu(image["s32"] + self.to32(x16)))
+        x32 = x32 + self.mix32(x32.mean((2, 3)))[:, :, None, None]
+        x16 = functional.relu(self.out16(x16 + upsample(self.up16(x32))))
+        x8 = functional.relu(self.out8(x8 + upsample(self.up8(x16))))
+        x4 = functional.relu(image["s4"] + upsample(self.up4(x8)) + self.enter4(torch.cat([drawn, similar], 1)))
+        x4 = x4 + self.body4(x4)
+        weights = self.coarse(x4).unflatten(1, (TOKENS, GUIDE + 1))[:, tokens]
+        logits = guided(weights, image["guide"])
+        return logits, self.rate(weights[:, :, -1], x4, x16)
+
+    def rate(self, coarse: torch.Tensor, x4: torch.Tensor, x16: torch.Tensor) -> torch.Tensor:
+        """(N, T) predicted IoU, from features pooled under each mask; gradients stay out of the masks."""
+        count, tokens = coarse.shape[:2]
+        soft = torch.sigmoid(coarse.detach()).flatten(2)
+        area = soft.sum(2, keepdim=True)
+        pooled = torch.matmul(soft, x4.detach().flatten(2).transpose(1, 2)) / area.clamp(min=1)
+        certain = (soft * (2 * soft - 1).abs()).sum(2, keepdim=True) / area.clamp(min=1)
+        margin = (soft > 0.73).to(soft.dtype).sum(2, keepdim=True) / (soft > 0.27).to(soft.dtype).sum(2, keepdim=True).clamp(min=1)
+        scene = x16.detach().mean((2, 3))[:, None].expand(-1, tokens, -1)
+        share_of_frame = (area / soft.shape[2]).sqrt()
+        inputs = torch.cat([pooled, scene, certain, margin, share_of_frame], 2)
+        return torch.sigmoid(self.quality(inputs)).view(count, tokens)
+
+
+def share(value: torch.Tensor, count: int) -> torch.Tensor:
+    """One image's map as it is (it broadcasts); of B images, each repeated for its count / B prompts."""
+    return value if value.shape[0] == 1 else value.repeat_interleave(count // value.shape[0], 0)
+
+
+def guided(weights: torch.Tensor, guide: torch.Tensor) -> torch.Tensor:
+    """Locally linear upsampling: logits are a linear function of the stride-2 guide whose coefficients vary smoothly.
+
+    Args:
+        weights: (N, T, GUIDE + 1, H, W) coefficients and offset at stride 4.
+        guide: (N or 1, GUIDE, 2H, 2W).
+    """
+    count, tokens = weights.shape[:2]
+    fine = upsample(weights.flatten(1, 2)).unflatten(1, (tokens, GUIDE + 1))
+    return (fine[:, :, :GUIDE] * guide[:, None]).sum(2) + fine[:, :, GUIDE]

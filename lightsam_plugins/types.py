@@ -1,0 +1,188 @@
+"""The values that travel between the parts of the core: frames, prompts, embeddings, networks.
+
+Convention, everywhere: ``(x, y)`` in pixels, origin at the top left corner of the image, boxes as
+``(x0, y0, x1, y1)``, half-open. *Original* means the image the user handed in; *input frame* means the
+square the network's prompts are expressed in (1024 for most of the family).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from lightsam_plugins.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+FloatArray: TypeAlias = npt.NDArray[np.float32]
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
+ImageLike: TypeAlias = "npt.NDArray[Any] | Image.Image | str | Path"
+ArrayLike: TypeAlias = "npt.ArrayLike | torch.Tensor"
+Features: TypeAlias = "dict[str, torch.Tensor]"
+Fit: TypeAlias = Literal["pad", "stretch"]
+
+LOW_RES = 256  # side of every low-resolution mask (logits) that leaves a network, in cells
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How one image lies in the square input frame of a model.
+
+    Args:
+        height: Height of the original image in pixels.
+        width: Width of the original image in pixels.
+        side: Side of the input frame in pixels.
+        fit: ``"pad"`` scales the longest side to `side` and pads right and bottom (SAM);
+            ``"stretch"`` scales both sides to `side` (EfficientSAM).
+    """
+
+    height: int
+    width: int
+    side: int
+    fit: Fit = "pad"
+
+    @property
+    def resized(self) -> tuple[int, int]:
+        """(height, width) of the image content inside the input frame, in pixels, each at least 1."""
+        if self.fit == "stretch":
+            return self.side, self.side
+        scale = self.side / max(self.height, self.width)
+        return max(1, int(self.height * scale + 0.5)), max(1, int(self.width * scale + 0.5))
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """(x, y) factors from original pixels to input-frame pixels."""
+        height, width = self.resized
+        return width / self.width, height / self.height
+
+    def to_input(self, xy: npt.ArrayLike) -> FloatArray:
+        """Map ``(..., 2)`` or ``(..., 4)`` coordinates from original pixels to the input frame."""
+        array = np.asarray(xy, np.float64)
+        return (array * np.tile(self.scale, array.shape[-1] // 2)).astype(np.float32)
+
+    def to_image(self, xy: npt.ArrayLike) -> FloatArray:
+        """Map ``(..., 2)`` or ``(..., 4)`` coordinates from the input frame to original pixels."""
+        array = np.asarray(xy, np.float64)
+        return (array / np.tile(self.scale, array.shape[-1] // 2)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptBatch:
+    """Prompts of N objects, as tensors in the input frame of one image.
+
+    Args:
+        points: (N, P, 2) float32, ``(x, y)`` in input-frame pixels; P may be 0.
+        labels: (N, P) int64: 1 foreground, 0 background, -1 padding (ignored).
+        boxes: (N, 4) float32 ``xyxy`` in input-frame pixels, or None.
+        masks: (N, 256, 256) float32 logits of an earlier answer, or None.
+    """
+
+    points: torch.Tensor
+    labels: torch.Tensor
+    boxes: torch.Tensor | None = None
+    masks: torch.Tensor | None = None
+
+    def __len__(self) -> int:
+        return int(self.points.shape[0])
+
+    def __getitem__(self, rows: slice) -> PromptBatch:
+        """The prompts of a range of objects."""
+        return PromptBatch(
+            self.points[rows],
+            self.labels[rows],
+            None if self.boxes is None else self.boxes[rows],
+            None if self.masks is None else self.masks[rows],
+        )
+
+
+class Network(Protocol):
+    """What every architecture offers to the segmenter: an image side and a prompt side.
+
+    A network is a `torch.nn.Module` in eval mode. It knows nothing of files, original sizes or numpy.
+    """
+
+    def encode(self, images: torch.Tensor) -> Features:
+        """Encode (B, 3, S, S) normalised float images to named features, batch first."""
+        ...
+
+    def decode(
+        self, features: Features, prompts: PromptBatch, *, multimask: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Decode N prompts of ONE image (features with batch size 1).
+
+        Returns:
+            Logits (N, K, 256, 256) over the whole input frame and predicted IoU (N, K);
+            K is 1, or 3 candidates sorted best first where `multimask`.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """An encoded image: immutable, tied to its model, movable between devices, savable.
+
+    Args:
+        features: Named tensors with batch size 1, as the model's `encode` made them.
+        frame: Size of the original image and how it lies in the input frame.
+        model: Name of the model that made it.
+    """
+
+    features: Mapping[str, torch.Tensor]
+    frame: Frame
+    model: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the tensors."""
+        return sum(tensor.numel() * tensor.element_size() for tensor in self.features.values())
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the original image in pixels."""
+        return self.frame.height, self.frame.width
+
+    def to(self, device: str | torch.device) -> Embedding:
+        """The same embedding on another device; itself where nothing has to move."""
+        if all(str(tensor.device) == str(device) for tensor in self.features.values()):
+            return self
+        return replace(self, features={name: tensor.to(device) for name, tensor in self.features.items()})
+
+    def save(self, path: str | Path) -> None:
+        """Write the embedding as one safetensors file."""
+        from safetensors.torch import save_file
+
+        frame = self.frame
+        metadata = {"model": self.model, "frame": f"{frame.height},{frame.width},{frame.side},{frame.fit}"}
+        save_file({name: tensor.contiguous() for name, tensor in self.features.items()}, path, metadata)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | torch.device = "cpu") -> Embedding:
+        """Read an embedding written by `save`.
+
+        Raises:
+            InputError: The file is not such a file.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="pt", device=str(device)) as file:
+                metadata = file.metadata() or {}
+                height, width, side, fit = metadata["frame"].split(",")
+                features = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                frame = Frame(int(height), int(width), int(side), "pad" if fit == "pad" else "stretch")
+                return cls(features, frame, metadata["model"])
+        except (SafetensorError, KeyError, ValueError, OSError) as error:
+            raise InputError(
+                f"cannot read the embedding {str(path)!r}",
+                expected="a file written by Embedding.save",
+                got=f"{type(error).__name__}: {error}",
+                hint="Encode the image again with model.embed(image).",
+            ) from error
+

@@ -1,0 +1,145 @@
+"""Build the training pool: square samples of a fixed size in two flat files, read by memory mapping.
+
+    python -m training.pool --data DIR --out DIR --count 9000 --jobs 2
+"""
+
+from __future__ import annotations
+
+import argparse
+from multiprocessing import Pool as Processes
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+
+from training.garments import pseudo_mask
+from training.scenes import Sample, composite, degrade, packed
+from training.sources import Labels, Sources, UInt8, read_rgb
+
+SIZE = 320
+MIX = {"photo": 0.28, "composite": 0.34, "packed": 0.13, "nuclei": 0.13, "garment": 0.12}
+MIN_SHARE = 0.002  # of the square; smaller objects are not prompted for
+
+
+def square(image: UInt8, labels: Labels, size: int) -> tuple[UInt8, Labels]:
+    """Fit into the square, longest side first, padded with the image's mean colour at the right or bottom."""
+    scale = size / max(image.shape[:2])
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    out = np.empty((size, size, 3), np.uint8)
+    out[:] = (124, 116, 104)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    out[:height, :width] = cv2.resize(image, (width, height), interpolation=method)
+    target = np.zeros((size, size), np.int32)
+    target[:height, :width] = cv2.resize(
+        labels.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST
+    )
+    return out, target
+
+
+def crop(image: UInt8, labels: Labels, rng: Generator, low: float) -> tuple[UInt8, Labels]:
+    """A random window of `low` to 1 of each side."""
+    spans = []
+    for side in image.shape[:2]:
+        length = max(16, int(side * rng.uniform(low, 1)))
+        start = int(rng.integers(0, max(side - length, 0) + 1))
+        spans.append(slice(start, start + length))
+    return image[spans[0], spans[1]], labels[spans[0], spans[1]]
+
+
+def photo(sources: Sources, rng: Generator, size: int) -> Sample:
+    """A window of a natural photo with its annotated objects."""
+    names = sources.names("coco_clean")
+    weights = np.array([min(sources.object_count(name), 6) for name in names], float) ** 0.5
+    image, masks = sources.photo(names[rng.choice(len(names), p=weights / weights.sum())])
+    labels = np.zeros(image.shape[:2], np.int32)
+    for label, mask in enumerate(masks, 1):
+        labels[mask > 0] = label
+    image, labels = crop(image, labels, rng, 0.35 if rng.random() < 0.6 else 1.0)
+    return Sample(*square(image, labels, size), complete=False)
+
+
+def nuclei(sources: Sources, rng: Generator, size: int) -> Sample:
+    """A window of a microscopy image, some 4 to 16 nuclei wide."""
+    names = sources.names("dsb2018")
+    image, labels = sources.nuclei(names[rng.integers(len(names))])
+    areas = np.bincount(labels.ravel())[1:]
+    diameter = np.sqrt(np.median(areas[areas > 0])) if (areas > 0).any() else 20
+    side = int(np.clip(diameter * np.exp(rng.uniform(np.log(3.5), np.log(16))), 48, min(image.shape[:2])))
+    y, x = (int(rng.integers(0, extent - side + 1)) for extent in image.shape[:2])
+    window = np.s_[y : y + side, x : x + side]
+    return Sample(*square(image[window], labels[window], size))
+
+
+def garment(sources: Sources, rng: Generator, size: int) -> Sample | None:
+    """A garment photo with a mask that two runs of GrabCut agree on, or None."""
+    image = read_rgb(sources.garments[rng.integers(len(sources.garments))])
+    mask = pseudo_mask(image)
+    if mask is None:
+        return None
+    image, labels = crop(image, mask.astype(np.int32), rng, 0.6)
+    return Sample(*square(image, labels, size), complete=False)
+
+
+MAKERS = {"photo": photo, "composite": composite, "packed": packed, "nuclei": nuclei, "garment": garment}
+
+
+def relabel(labels: Labels) -> UInt8:
+    """Number the objects that are large enough 1..n; the others become 0."""
+    areas = np.bincount(labels.ravel())
+    keep = np.flatnonzero(areas >= MIN_SHARE * labels.size)
+    keep = keep[keep > 0][:254]
+    table = np.zeros(len(areas), np.uint8)
+    table[keep] = np.arange(1, len(keep) + 1)
+    return table[labels]
+
+
+def make(job: tuple[Path, str, int, int]) -> tuple[UInt8, UInt8, bool] | None:
+    """One sample of a random kind, or None where it holds no usable object."""
+    root, split, seed, size = job
+    cv2.setNumThreads(1)
+    rng = np.random.default_rng(seed)
+    sources = _SOURCES.setdefault((root, split), Sources(root, split))
+    kind = rng.choice(list(MIX), p=list(MIX.values()))
+    sample = MAKERS[kind](sources, rng, size)
+    if sample is None:
+        return None
+    labels = relabel(sample.labels)
+    return (sample.image, labels, sample.complete) if labels.any() else None
+
+
+_SOURCES: dict[tuple[Path, str], Sources] = {}
+
+
+def build(root: Path, out: Path, split: str, count: int, jobs: int, seed: int) -> None:
+    """Write images.npy, labels.npy and complete.npy with `count` samples."""
+    out.mkdir(parents=True, exist_ok=True)
+    images = np.lib.format.open_memmap(out / "images.npy", "w+", np.uint8, (count, SIZE, SIZE, 3))
+    labels = np.lib.format.open_memmap(out / "labels.npy", "w+", np.uint8, (count, SIZE, SIZE))
+    complete = np.zeros(count, bool)
+    tasks = ((root, split, seed * 1_000_003 + index, SIZE) for index in range(count * 3))
+    with Processes(jobs) as processes:
+        done = 0
+        for made in processes.imap_unordered(make, tasks, chunksize=8):
+            if made is None:
+                continue
+            images[done], labels[done], complete[done] = made
+            done += 1
+            if done == count:
+                processes.terminate()
+                break
+            if done % 500 == 0:
+                print(f"{done} of {count}", flush=True)
+    np.save(out / "complete.npy", complete)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--split", default="train")
+    parser.add_argument("--count", type=int, default=9000)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    build(options.data, options.out, options.split, options.count, options.jobs, options.seed)
