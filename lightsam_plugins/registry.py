@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from lightsam_plugins.errors import UnknownModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import torch
 
@@ -67,6 +67,7 @@ class ModelSpec:
         paper: URL of the paper, or of the model card.
         repository: URL of the official code.
         speed: Speed class on a CPU.
+        everything_defaults: Options of everything mode where SAM's own do not suit the model.
         unsafe_dtypes: ``(device type, dtype)`` pairs known to give wrong masks.
         notes: What a user should know, in one or two sentences.
     """
@@ -86,6 +87,7 @@ class ModelSpec:
     mean: tuple[float, float, float] = SAM_MEAN
     std: tuple[float, float, float] = SAM_STD
     prompts: frozenset[Prompt] = SAM_PROMPTS
+    everything_defaults: Mapping[str, float] = field(default_factory=dict)
     unsafe_dtypes: frozenset[tuple[str, str]] = frozenset()
     notes: str = ""
 

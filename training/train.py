@@ -24,7 +24,7 @@ from training.augment import Batch, Pool
 from training.losses import edge_loss, total_loss
 from training.simulate import Session, pick_objects
 
-STAGES = ((0.0, 128, 10), (0.35, 192, 8), (0.68, 256, 6), (0.88, 384, 4))  # from share of time: side, images a rank
+STAGES = ((0.0, 128, 10), (0.28, 192, 8), (0.54, 256, 6), (0.75, 384, 4))  # from share of time: side, images a rank
 PROMPTS = 4  # objects an image
 RATE, WARMUP, DECAY = 1.6e-3, 150, 0.02
 
@@ -49,8 +49,8 @@ def stage(progress: float) -> tuple[int, int]:
 
 
 def learning_rate(progress: float, step: int) -> float:
-    """Linear warm-up, flat for the first third of the time, then a cosine to 1 %."""
-    decay = max(0.0, (progress - 0.3) / 0.7)
+    """Linear warm-up, flat for a third of the time, then a cosine to 1 %."""
+    decay = max(0.0, (progress - 0.35) / 0.65)
     return RATE * min(1.0, (step + 1) / WARMUP) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(decay, 1))))
 
 

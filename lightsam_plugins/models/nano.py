@@ -6,8 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from lightsam_plugins.models.nano_clean import clean
 from lightsam_plugins.models.nano_decoder import TOKENS, NanoDecoder
-from lightsam_plugins.models.nano_encoder import NanoEncoder
+from lightsam_plugins.models.nano_encoder import ConvUnit, NanoEncoder
 from lightsam_plugins.types import LOW_RES, Features, PromptBatch
 
 
@@ -21,6 +22,13 @@ class Nano(nn.Module):
         self.encoder = NanoEncoder()
         self.decoder = NanoDecoder()
 
+    def fold(self) -> Nano:
+        """Merge every batch norm into its convolution, as the shipped weights are; for inference only."""
+        for module in self.modules():
+            if isinstance(module, ConvUnit):
+                module.fold()
+        return self
+
     def encode(self, images: torch.Tensor) -> Features:
         """Encode (B, 3, S, S) normalised images to the maps the decoder adds up."""
         return self.encoder(images)  # type: ignore[no-any-return]
@@ -32,6 +40,7 @@ class Nano(nn.Module):
         tokens = slice(0, TOKENS if multimask else 1)
         logits, quality = self.decoder(features, prompts, tokens)
         logits = functional.interpolate(logits, size=(LOW_RES, LOW_RES), mode="bilinear", align_corners=False)
+        logits = clean(logits, prompts, features["s8"].shape[-1] * 8)
         if multimask:
             order = quality.argsort(1, descending=True)
             quality = quality.gather(1, order)
@@ -40,5 +49,5 @@ class Nano(nn.Module):
 
 
 def build() -> Nano:
-    """The network, without weights."""
-    return Nano()
+    """The network as it ships: norms folded, without weights."""
+    return Nano().fold()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 WIDTHS = (16, 32, 64, 128, 160)  # channels at strides 2, 4, 8, 16, 32
 PYRAMID = (32, 64, 80)  # channels of the top-down path at strides 4, 8, 16
@@ -24,6 +25,12 @@ class ConvUnit(nn.Module):
         self.conv = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
         self.norm: nn.Module = nn.BatchNorm2d(outputs)
         self.act = act
+
+    def fold(self) -> None:
+        """Replace convolution and norm by one convolution with bias, equal in eval mode; idempotent."""
+        if isinstance(self.norm, nn.BatchNorm2d):
+            self.conv = fuse_conv_bn_eval(self.conv.eval(), self.norm.eval())
+            self.norm = nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.norm(self.conv(x))

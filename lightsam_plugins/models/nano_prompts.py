@@ -11,7 +11,6 @@ from lightsam_plugins.models.nano_encoder import GROUPS
 from lightsam_plugins.types import PromptBatch
 
 COARSE_MAPS, FINE_MAPS, SIMILARITIES = 20, 7, 4 * GROUPS
-FAR = 1e4  # pixels; the distance to a click that is not there
 
 
 @dataclass(frozen=True)
@@ -29,40 +28,58 @@ class Grid:
         return (cells + 0.5) * self.stride
 
 
-def click_distance(prompts: PromptBatch, grid: Grid, label: int) -> torch.Tensor:
-    """(N, H, W) squared distance in pixels to the nearest click of a label; FAR squared where there is none."""
-    centres = grid.centres
-    dx = (prompts.points[..., 0, None] - centres) ** 2  # (N, P, W)
-    dy = (prompts.points[..., 1, None] - centres) ** 2
-    squared = dy[..., :, None] + dx[..., None, :]
-    absent = (prompts.labels != label)[..., None, None]
-    squared = squared.masked_fill(absent, FAR**2)
-    if squared.shape[1] == 0:
-        return squared.new_full((len(prompts), len(centres), len(centres)), FAR**2)
-    return squared.amin(1)
+def click_maps(prompts: PromptBatch, grid: Grid, label: int, widths: tuple[float, ...]) -> list[torch.Tensor]:
+    """(N, H, W) Gaussian of the distance to the nearest click of a label, one map a width in pixels.
 
-
-def box_maps(prompts: PromptBatch, grid: Grid, reach: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Signed distances to the four edges, and the coordinates relative to the box.
-
-    Returns:
-        (N, 4, H, W) tanh of the distance to each edge over `reach` pixels, positive inside; (N, 2, H, W) ``|u|``,
-        ``|v|``, 1 at the edges, clipped at 2; (N, 1, 1, 1) whether there is a box.
+    A Gaussian is a product of two profiles, so nothing but the product is computed at full size; the nearest click
+    is the largest product.
     """
-    centres = grid.centres
-    count, cells = len(prompts), len(centres)
-    if prompts.boxes is None:
-        empty = prompts.points.new_zeros((count, 4, cells, cells))
-        return empty, empty[:, :2], empty[:, :1, :1, :1]
-    x0, y0, x1, y1 = (edge[:, None] for edge in prompts.boxes.unbind(1))
-    present = (x1 > x0).to(centres.dtype)[..., None, None]  # (N, 1, 1, 1); an empty box stands for none
-    columns = torch.stack([centres - x0, x1 - centres], 1)[:, :, None, :].expand(-1, -1, cells, -1)
-    rows = torch.stack([centres - y0, y1 - centres], 1)[:, :, :, None].expand(-1, -1, -1, cells)
-    edges = torch.tanh(torch.cat([columns, rows], 1) / reach)
-    u = ((2 * centres - x0 - x1) / (x1 - x0).clamp(min=1)).abs().clamp(max=2)[:, None, None, :]
-    v = ((2 * centres - y0 - y1) / (y1 - y0).clamp(min=1)).abs().clamp(max=2)[:, None, :, None]
-    relative = torch.cat([u.expand(-1, 1, cells, -1), v.expand(-1, 1, -1, cells)], 1)
-    return edges * present, relative * present, present
+    wanted = (prompts.labels == label)[..., None]
+    dx, dy = ((prompts.points[..., axis, None] - grid.centres) ** 2 for axis in (0, 1))  # (N, P, W), (N, P, H)
+    maps = []
+    for width in widths:
+        across, down = (torch.exp(squared / (-2 * width**2)) * wanted for squared in (dx, dy))
+        if prompts.points.shape[1] > 1:
+            maps.append((down[..., :, None] * across[..., None, :]).amax(1))
+        else:
+            maps.append(torch.matmul(down.transpose(1, 2), across))
+    return maps
+
+
+@dataclass(frozen=True)
+class BoxProfiles:
+    """One-dimensional profiles of N boxes along one axis, zero where an object has no box.
+
+    Args:
+        edges: (N, 2, C) distance in pixels to the low and the high edge, positive inside.
+        relative: (N, C) ``|u|``: 0 at the middle, 1 at the edges, clipped at 2.
+        present: (N, 1) whether there is a box.
+    """
+
+    edges: torch.Tensor
+    relative: torch.Tensor
+    present: torch.Tensor
+
+    @classmethod
+    def along(cls, prompts: PromptBatch, grid: Grid, axis: int) -> BoxProfiles:
+        """Profiles along x (axis 0) or y (axis 1)."""
+        centres = grid.centres
+        if prompts.boxes is None:
+            empty = prompts.points.new_zeros((len(prompts), 2, len(centres)))
+            return cls(empty, empty[:, 0], empty[:, 0, :1])
+        low, high = prompts.boxes[:, axis, None], prompts.boxes[:, axis + 2, None]
+        present = (prompts.boxes[:, 2:3] > prompts.boxes[:, :1]).to(centres.dtype)  # an empty box stands for none
+        edges = torch.stack([centres - low, high - centres], 1) * present[:, None]
+        relative = ((2 * centres - low - high) / (high - low).clamp(min=1)).abs().clamp(max=2)
+        return cls(edges, relative * present, present)
+
+
+def box_maps(across: BoxProfiles, down: BoxProfiles, reach: float) -> torch.Tensor:
+    """(N, 4, H, W) tanh of the distance to each edge over `reach` pixels: left, right, top, bottom."""
+    cells = across.relative.shape[1]
+    columns = torch.tanh(across.edges / reach)[:, :, None, :].expand(-1, -1, cells, -1)
+    rows = torch.tanh(down.edges / reach)[:, :, :, None].expand(-1, -1, -1, cells)
+    return torch.cat([columns, rows], 1)
 
 
 def mask_map(prompts: PromptBatch, grid: Grid) -> tuple[torch.Tensor, torch.Tensor]:
@@ -99,15 +116,20 @@ def fine_maps(prompts: PromptBatch, keys: torch.Tensor, side: int) -> tuple[torc
     what negative clicks touch, and the ring around the box or the outside of the earlier mask.
     """
     grid = Grid(side, 4, keys.device)
-    near = [torch.exp(click_distance(prompts, grid, label) / (-2 * 4.0**2)) for label in (1, 0)]
-    edges, relative, has_box = box_maps(prompts, grid, 6.0)
+    positive, negative = (click_maps(prompts, grid, label, (4.0,))[0] for label in (1, 0))
+    across, down = (BoxProfiles.along(prompts, grid, axis) for axis in (0, 1))
     mask, _ = mask_map(prompts, grid)
-    u, v = relative[:, 0], relative[:, 1]
-    inside = ((u < 1) & (v < 1)).to(u.dtype) * has_box[:, 0]
-    core = torch.exp(-2.5 * (u**2 + v**2)) * inside + mask[:, 0].clamp(min=0)
-    ring = ((u < 1.5) & (v < 1.5)).to(u.dtype) * has_box[:, 0] * (1 - inside) + (-mask[:, 0]).clamp(min=0)
-    similar = [similarity(keys, weights) for weights in (near[0], core, near[1], ring)]
-    drawn = torch.cat([near[0][:, None], near[1][:, None], edges, mask], 1)
+
+    def window(limit: float) -> torch.Tensor:
+        row, column = ((profile.relative < limit) * profile.present for profile in (across, down))
+        return column[:, :, None] * row[:, None, :]
+
+    inside = window(1)
+    peak = [torch.exp(-2.5 * profile.relative**2) for profile in (across, down)]
+    core = peak[1][:, :, None] * peak[0][:, None, :] * inside + mask[:, 0].clamp(min=0)
+    ring = window(1.5) - inside + (-mask[:, 0]).clamp(min=0)
+    similar = [similarity(keys, weights) for weights in (positive, core, negative, ring)]
+    drawn = torch.cat([positive[:, None], negative[:, None], box_maps(across, down, 6.0), mask], 1)
     return drawn, torch.cat(similar, 1)
 
 
@@ -115,18 +137,19 @@ def coarse_maps(prompts: PromptBatch, side: int, device: torch.device) -> torch.
     """(N, COARSE_MAPS, H, W) at stride 8: clicks at three widths, the box, the earlier mask, and what is present."""
     grid = Grid(side, 8, device)
     cells = side // 8
-    maps = []
+    across, down = (BoxProfiles.along(prompts, grid, axis) for axis in (0, 1))
+    clicks = []
     for label in (1, 0):
-        squared = click_distance(prompts, grid, label)
-        maps += [torch.exp(squared / (-2 * width**2)) for width in (6.0, 20.0, side / 6)]
-        maps.append((squared.amin((1, 2), keepdim=True) < FAR).to(squared.dtype).expand_as(squared))
-    edges, relative, has_box = box_maps(prompts, grid, 16.0)
+        given = (prompts.labels == label).any(1).to(torch.float32)[:, None, None].expand(-1, cells, cells)
+        clicks += [*click_maps(prompts, grid, label, (6.0, 20.0, side / 6)), given]
+    edges = box_maps(across, down, 16.0)
+    relative = torch.stack([across.relative[:, None].expand(-1, cells, -1), down.relative[..., None].expand(-1, -1, cells)], 1)
     mask, has_mask = mask_map(prompts, grid)
+    has_box = across.present[..., None, None]
     if prompts.boxes is None:
         size = edges.new_zeros((len(prompts), 2, 1, 1))
     else:
         extent = (prompts.boxes[:, 2:] - prompts.boxes[:, :2]).clamp(min=1) / side
         size = extent.log()[:, :, None, None] * 0.5 * has_box
     constants = torch.cat([size, has_box, has_mask], 1).expand(-1, -1, cells, cells)
-    inside = edges.amin(1, keepdim=True)
-    return torch.cat([torch.stack(maps, 1), edges, inside, relative, mask, constants], 1)
+    return torch.cat([torch.stack(clicks, 1), edges, edges.amin(1, keepdim=True), relative, mask, constants], 1)

@@ -1,0 +1,150 @@
+"""The held-out sets of the final table: images that training never saw, with their objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from training.scenes import Sample, degrade, paste, texture_fill
+from training.sources import Labels, Sources, UInt8, read_cutout
+
+MIN_SHARE = 0.003  # of the image or tile; smaller objects are not counted
+TILE = 256  # pixels; microscopy images larger than WHOLE are cut into tiles of this side
+WHOLE = 400
+PER_IMAGE = 6  # objects an image, spread evenly over its labels
+COMPOSITES = 60
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image and the masks of the objects to be found.
+
+    Args:
+        name: For reports.
+        image: (H, W, 3) uint8 RGB.
+        masks: (N, H, W) bool.
+    """
+
+    name: str
+    image: UInt8
+    masks: npt.NDArray[np.bool_]
+
+
+def choose(masks: list[npt.NDArray[np.bool_]], per_image: int = PER_IMAGE) -> npt.NDArray[np.bool_]:
+    """The masks that are large enough, at most `per_image`, evenly spread."""
+    large = [mask for mask in masks if mask.mean() >= MIN_SHARE]
+    if len(large) > per_image:
+        large = [large[index] for index in np.linspace(0, len(large) - 1, per_image).round().astype(int)]
+    return np.stack(large) if large else np.zeros((0, 1, 1), bool)
+
+
+def separate(labels: Labels) -> list[npt.NDArray[np.bool_]]:
+    """A label map as one mask an object."""
+    return [labels == value for value in np.unique(labels) if value]
+
+
+def tiles(image: UInt8, labels: Labels) -> Iterator[tuple[UInt8, Labels]]:
+    """The image itself, or its two tiles with the most objects."""
+    height, width = labels.shape
+    if max(height, width) <= WHOLE:
+        yield image, labels
+        return
+    corners = [(y, x) for y in range(0, max(height - TILE, 0) + 1, TILE) for x in range(0, max(width - TILE, 0) + 1, TILE)]
+    windows = [np.s_[y : y + TILE, x : x + TILE] for y, x in corners]
+    windows.sort(key=lambda window: -len(np.unique(labels[window])))
+    for window in windows[:2]:
+        yield image[window], labels[window]
+
+
+def microscopy(sources: Sources, *, grey: bool) -> Iterator[Case]:
+    """Held-out nuclei, or the grey cytology that is a modality of its own."""
+    for name in sorted(sources.names("dsb2018")):
+        if (name in sources.grey_cytology) != grey:
+            continue
+        for index, (image, labels) in enumerate(tiles(*sources.nuclei(name))):
+            masks = choose(separate(labels), 4)
+            if len(masks):
+                yield Case(f"{name}-{index}", np.ascontiguousarray(image), masks)
+
+
+def photos(sources: Sources) -> Iterator[Case]:
+    """Natural photos with several objects each."""
+    for name in sorted(sources.names("coco_clean")):
+        image, masks = sources.photo(name)
+        chosen = choose([mask.astype(bool) for mask in masks])
+        if len(chosen):
+            yield Case(str(name), image, chosen)
+
+
+def scene(sources: Sources, seed: int, size: int = 320) -> Sample:
+    """Two to four rendered cut-outs on one texture, with shadows and camera faults; they may overlap."""
+    rng = np.random.default_rng(seed)
+    sample = Sample(texture_fill(sources, rng, size), np.zeros((size, size), np.int32))
+    for label in range(1, int(rng.integers(3, 6))):
+        cut = read_cutout(sources.cutouts[rng.integers(len(sources.cutouts))])
+        centre = tuple(rng.uniform(0.15, 0.85, 2) * size)
+        paste(sample, cut, rng, label, rng.uniform(0.15, 0.5) * size, centre)
+    return Sample(degrade(sample.image, rng), sample.labels)
+
+
+def composites(sources: Sources) -> Iterator[Case]:
+    """Held-out cut-outs on held-out textures, drawn from fixed seeds."""
+    for seed in range(COMPOSITES):
+        sample = scene(sources, 90_000 + seed)
+        masks = choose(separate(sample.labels), 4)
+        if len(masks):
+            yield Case(str(seed), sample.image, masks)
+
+
+def coin_labels(image: npt.NDArray[np.uint8]) -> Labels:
+    """scikit-image's coins by threshold and clean-up: Otsu on the flattened image, closed, filled, small parts removed."""
+    from scipy import ndimage
+
+    flat = image.astype(np.float32) - cv2.GaussianBlur(image.astype(np.float32), (0, 0), 40)
+    level, _ = cv2.threshold(cv2.normalize(flat, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
+    binary = cv2.normalize(flat, None, 0, 255, cv2.NORM_MINMAX) > level
+    binary = ndimage.binary_fill_holes(ndimage.binary_closing(binary, iterations=3))
+    binary = ndimage.binary_opening(binary, iterations=4)
+    labels, count = ndimage.label(binary)
+    areas = np.bincount(labels.ravel())
+    for value in range(1, count + 1):
+        rows, columns = np.nonzero(labels == value)
+        touches = rows.min() == 0 or columns.min() == 0 or rows.max() == image.shape[0] - 1 or columns.max() == image.shape[1] - 1
+        if areas[value] < 0.25 * np.median(areas[1:]) or areas[value] > 4 * np.median(areas[1:]) or touches:
+            labels[labels == value] = 0
+    return labels.astype(np.int32)
+
+
+def coins() -> Iterator[Case]:
+    """scikit-image's photo of 24 coins."""
+    from skimage import data
+
+    image = data.coins()
+    yield Case("coins", np.dstack([image] * 3), choose(separate(coin_labels(image)), 99))
+
+
+def all_sets(root: Path) -> dict[str, list[Case]]:
+    """Every set of the table, by name."""
+    sources = Sources(root, "holdout")
+    return {
+        "nuclei": list(microscopy(sources, grey=False)),
+        "grey cytology": list(microscopy(sources, grey=True)),
+        "natural photos": list(photos(sources)),
+        "composites": list(composites(sources)),
+        "coins": list(coins()),
+    }
+
+
+def validation_sets(root: Path) -> dict[str, list[Case]]:
+    """The same kinds from the validation part of `train`: for choosing, never for the table."""
+    sources = Sources(root, "val")
+    return {
+        "val nuclei": list(microscopy(sources, grey=False)),
+        "val photos": list(photos(sources)),
+        "val composites": list(composites(sources)),
+    }
