@@ -58,8 +58,8 @@ class NanoDecoder(nn.Module):
             Logits (N, T, S / 2, S / 2) and predicted IoU (N, T) of the wanted tokens.
         """
         count, side = len(prompts), features["s8"].shape[-1] * 8
-        image = {name: share(value, count) for name, value in features.items()}
-        drawn, similar = fine_maps(prompts, image["keys"], side)
+        image = {name: share(value, count) for name, value in features.items() if name != "keys"}
+        drawn, similar = fine_maps(prompts, features["keys"], side)
         coarse = coarse_maps(prompts, side, drawn.device)
         x8 = functional.relu(image["s8"] + self.enter(torch.cat([coarse, functional.avg_pool2d(similar, 2)], 1)))
         x8 = self.body8(x8)
@@ -70,9 +70,10 @@ class NanoDecoder(nn.Module):
         x8 = functional.relu(self.out8(x8 + upsample(self.up8(x16))))
         x4 = functional.relu(image["s4"] + upsample(self.up4(x8)) + self.enter4(torch.cat([drawn, similar], 1)))
         x4 = x4 + self.body4(x4)
-        weights = self.coarse(x4).unflatten(1, (TOKENS, GUIDE + 1))[:, tokens]
+        kernel, bias = (value.unflatten(0, (TOKENS, -1))[tokens].flatten(0, 1) for value in self.coarse.parameters())
+        weights = functional.conv2d(x4, kernel, bias).unflatten(1, (-1, GUIDE + 1))
         logits = guided(weights, image["guide"])
-        return logits, self.rate(weights[:, :, -1], x4, x16)
+        return logits, self.rate(weights[:, :, GUIDE], x4, x16)
 
     def rate(self, coarse: torch.Tensor, x4: torch.Tensor, x16: torch.Tensor) -> torch.Tensor:
         """(N, T) predicted IoU, from features pooled under each mask; gradients stay out of the masks."""
@@ -100,6 +101,8 @@ def guided(weights: torch.Tensor, guide: torch.Tensor) -> torch.Tensor:
         weights: (N, T, GUIDE + 1, H, W) coefficients and offset at stride 4.
         guide: (N or 1, GUIDE, 2H, 2W).
     """
-    count, tokens = weights.shape[:2]
-    fine = upsample(weights.flatten(1, 2)).unflatten(1, (tokens, GUIDE + 1))
-    return (fine[:, :, :GUIDE] * guide[:, None]).sum(2) + fine[:, :, GUIDE]
+    # One channel after the other: the whole product would be a tensor of 9 MB a prompt's three masks.
+    logits = upsample(weights[:, :, GUIDE])
+    for channel in range(GUIDE):
+        logits.addcmul_(upsample(weights[:, :, channel]), guide[:, channel, None])
+    return logits

@@ -94,19 +94,24 @@ def mask_map(prompts: PromptBatch, grid: Grid) -> tuple[torch.Tensor, torch.Tens
     return functional.interpolate(soft, size=(cells, cells), mode="bilinear", antialias=True), present
 
 
-def weighted_keys(keys: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """(N, 1, C) mean key under (N, H, W) weights; zero where the weights are."""
-    flat = weights.flatten(1)
-    mean = torch.matmul(flat[:, None], keys.flatten(2).transpose(1, 2))
-    return mean / flat.sum(1)[:, None, None].clamp(min=1e-4)
-
-
 def similarity(keys: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """(N, GROUPS, H, W) cosine-like similarity of every cell to the mean key under the weights."""
-    count, height, width = weights.shape
-    mean = weighted_keys(keys, weights).view(count, GROUPS, -1)
-    grouped = keys.unflatten(1, (GROUPS, -1)).flatten(3)
-    return torch.matmul(mean[:, :, None], grouped).view(count, GROUPS, height, width)
+    """Likeness of every cell to what each weight map marks: the mean key under it, group by group.
+
+    Args:
+        keys: (B, C, H, W), normalised in GROUPS groups of channels.
+        weights: (N, R, H, W), N / B of them an image, in order.
+
+    Returns:
+        (N, R * GROUPS, H, W); zero where the weights are all zero.
+    """
+    images, channels, height, width = keys.shape
+    count, references = weights.shape[:2]
+    flat = weights.view(images, -1, height * width)  # of one image all references at once
+    cells = keys.view(images, channels, -1)
+    mean = torch.matmul(flat, cells.transpose(1, 2)) / flat.sum(2, keepdim=True).clamp(min=1e-4)
+    mean = mean.unflatten(2, (GROUPS, -1)).transpose(1, 2)  # (B, GROUPS, N / B * R, C / GROUPS)
+    likeness = torch.matmul(mean, cells.unflatten(1, (GROUPS, -1)))
+    return likeness.transpose(1, 2).reshape(count, references * GROUPS, height, width)
 
 
 def fine_maps(prompts: PromptBatch, keys: torch.Tensor, side: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -128,9 +133,9 @@ def fine_maps(prompts: PromptBatch, keys: torch.Tensor, side: int) -> tuple[torc
     peak = [torch.exp(-2.5 * profile.relative**2) for profile in (across, down)]
     core = peak[1][:, :, None] * peak[0][:, None, :] * inside + mask[:, 0].clamp(min=0)
     ring = window(1.5) - inside + (-mask[:, 0]).clamp(min=0)
-    similar = [similarity(keys, weights) for weights in (positive, core, negative, ring)]
+    marked = torch.stack([positive, core, negative, ring], 1)
     drawn = torch.cat([positive[:, None], negative[:, None], box_maps(across, down, 6.0), mask], 1)
-    return drawn, torch.cat(similar, 1)
+    return drawn, similarity(keys, marked)
 
 
 def coarse_maps(prompts: PromptBatch, side: int, device: torch.device) -> torch.Tensor:

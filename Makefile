@@ -1,0 +1,73 @@
+# Each target sets up .venv by itself; all it needs is Python 3.11 or newer. `make` alone lists them.
+
+PYTHON := $(shell for python in python3.11 python3 python3.12 python3.13 python3.14; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
+BIN := .venv/bin
+INSTALL := $(BIN)/uv pip install --python $(BIN)/python --constraints constraints.txt
+# The suite runs where the wheel is installed and no source of the package can be imported.
+SUITE := build/suite
+WHEEL_PYTHON := build/venv/bin/python
+ARGS ?=
+
+.PHONY: help venv demo test check format bench wheel clean
+
+help:
+	@echo "make venv    .venv with the package, all hosts and all tools"
+	@echo "make demo    segment the photos that ship with the package, write pictures"
+	@echo "make test    build the wheel and test it installed; ARGS go to pytest: make test ARGS='-k masks'"
+	@echo "make check   ruff and mypy"
+	@echo "make format  let ruff rewrite what it can"
+	@echo "make bench   time encoding and prompts"
+	@echo "make clean   remove .venv and everything built"
+
+venv: $(BIN)/.dev
+
+$(BIN)/uv:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found: install it, or make it reachable as python3.11" >&2; exit 1; }
+	@$(PYTHON) -c "import ensurepip" 2>/dev/null || { echo "$(PYTHON) cannot make environments: on Debian, apt install $$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+# The core alone, enough for the demo: a newcomer does not wait for the hosts.
+$(BIN)/.core: pyproject.toml constraints.txt | $(BIN)/uv
+	@echo "setting up .venv (once; the default torch for Linux is a download of some GB)"
+	$(INSTALL) --editable .
+	@touch $@
+
+$(BIN)/.dev: $(BIN)/.core
+	$(INSTALL) --editable ".[dev]"
+	@touch $@
+
+demo: $(BIN)/.core
+	$(BIN)/lightsam demo $(ARGS)
+
+# The wheel is built from the source distribution, and the tests are taken from there: both are proven complete.
+wheel: $(BIN)/.dev
+	rm -rf build dist
+	$(BIN)/uv build --quiet --python $(BIN)/python --out-dir dist
+	$(BIN)/uv venv --quiet --python $(BIN)/python build/venv
+	$(BIN)/uv pip install --quiet --python $(WHEEL_PYTHON) --no-deps dist/*.whl
+# Dependencies come from .venv by path. Its editable install does not: a .pth found by way of a .pth is not followed.
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+		> "$$($(WHEEL_PYTHON) -c "import sysconfig; print(sysconfig.get_path('purelib'))")/dependencies.pth"
+	mkdir -p $(SUITE)
+	tar --extract --gzip --file dist/*.tar.gz --directory $(SUITE) --strip-components 1
+	rm -r $(SUITE)/lightsam_plugins
+
+test: wheel
+	cd $(SUITE) && ../venv/bin/python -m pytest $(ARGS)
+
+check: $(BIN)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(BIN)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(BIN)/.dev
+	$(BIN)/pytest benchmarks --benchmark-only $(ARGS)
+
+clean:
+	rm -rf .venv build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache

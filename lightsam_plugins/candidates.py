@@ -1,0 +1,139 @@
+"""The masks everything mode has found so far in one view (the image, or one crop of it).
+
+Memory: of every candidate that passes the filters its box, score and click are kept (28 bytes), but logits
+(256 KB) only of those that non-maximum suppression would keep if the run ended now. Suppression is done
+over ALL boxes each time, so the outcome is that of one suppression at the end, whatever the chunk; the
+rare candidate that comes back because the one that beat it lost later is decoded once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from lightsam_plugins.boxes import IntArray, cut_by_crop, nms
+from lightsam_plugins.everything_options import EverythingOptions
+from lightsam_plugins.low_res import low_res_boxes, stability_scores
+from lightsam_plugins.point_grid import CropBox
+from lightsam_plugins.types import LOW_RES, FloatArray, Frame
+
+Decoder = Callable[[FloatArray], tuple[torch.Tensor, torch.Tensor]]
+
+HELD = 256  # logits held before the first pruning: 64 MB
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A crop of the image, encoded.
+
+    Args:
+        crop: Where it lies, ``xyxy`` in pixels of the image.
+        frame: Its size and how it lies in the input frame.
+        size: (height, width) of the whole image.
+        points: (K, 2) clicks in pixels of the crop.
+        decode: Gives the logits (n, C, 256, 256) and scores (n, C) of (n, 2) clicks.
+    """
+
+    crop: CropBox
+    frame: Frame
+    size: tuple[int, int]
+    points: FloatArray
+    decode: Decoder
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    boxes: FloatArray  # (m, 4), pixels of the whole image
+    scores: FloatArray  # (m,)
+    points: IntArray  # (m,), the click each came from
+
+
+_NOTHING = _Found(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.intp))
+
+
+class Candidates:
+    """Collects the masks of one view.
+
+    Args:
+        view: Where they come from.
+        options: The filters.
+    """
+
+    def __init__(self, view: View, options: EverythingOptions) -> None:
+        self.view, self._options = view, options
+        self._chunks: list[_Found] = [_NOTHING]
+        self._logits: dict[int, FloatArray] = {}
+        self._limit = HELD
+
+    @property
+    def held(self) -> int:
+        """Number of candidates whose logits are in memory."""
+        return len(self._logits)
+
+    def decode(self, start: int, stop: int) -> None:
+        """Decode the clicks from `start` to `stop` and keep what passes the filters."""
+        logits, scores = self.view.decode(self.view.points[start:stop])
+        found, masks = self._filter(logits, scores, start)
+        first = sum(len(chunk.scores) for chunk in self._chunks)
+        # One append: Ctrl-C leaves either all of a chunk or nothing (logits that miss are decoded again).
+        self._chunks.append(found)
+        self._logits.update({first + row: mask.copy() for row, mask in enumerate(masks)})
+        if self.held > self._limit:
+            self._prune()
+
+    def winners(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """What is left after suppression, best first.
+
+        Returns:
+            Logits (M, 256, 256) float32, scores (M,) and boxes (M, 4) in pixels of the whole image.
+        """
+        found, rows = self._prune()
+        self._decode_again(found, [row for row in rows.tolist() if row not in self._logits])
+        logits = np.empty((len(rows), LOW_RES, LOW_RES), np.float32)
+        for index, row in enumerate(rows.tolist()):
+            logits[index] = self._logits.pop(row)
+        return logits, found.scores[rows], found.boxes[rows]
+
+    def _filter(
+        self, logits: torch.Tensor, scores: torch.Tensor, start: int
+    ) -> tuple[_Found, FloatArray]:
+        options, view = self._options, self.view
+        flat = scores.float().flatten()
+        rows = (flat > options.pred_iou_thresh).nonzero()[:, 0]
+        masks = logits.flatten(0, 1)[rows].float()
+        # On the CPU numpy compares and counts several times faster than torch.
+        cells = masks.numpy() if masks.device.type == "cpu" else masks
+        steady = stability_scores(cells, view.frame, offset=options.stability_score_offset)
+        boxes = low_res_boxes(cells, view.frame) + np.asarray(view.crop[:2] * 2, np.float32)
+        good = (
+            (steady >= options.stability_score_thresh)
+            & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+            & ~cut_by_crop(boxes, view.crop, *view.size)
+        )
+        points = start + rows.cpu().numpy() // scores.shape[1]
+        found = _Found(boxes[good], flat[rows].cpu().numpy()[good], points[good])
+        # Only what passed every filter leaves the device.
+        return found, masks[torch.from_numpy(good).to(masks.device)].cpu().numpy()
+
+    def _prune(self) -> tuple[_Found, IntArray]:
+        found = _Found(
+            np.concatenate([chunk.boxes for chunk in self._chunks]),
+            np.concatenate([chunk.scores for chunk in self._chunks]),
+            np.concatenate([chunk.points for chunk in self._chunks]),
+        )
+        rows = nms(found.boxes, found.scores, self._options.box_nms_thresh)
+        self._logits = {row: self._logits[row] for row in rows.tolist() if row in self._logits}
+        # Twice what is needed before the next pruning: the work of pruning stays a small part.
+        self._limit = HELD + 2 * self.held
+        return found, rows
+
+    def _decode_again(self, found: _Found, rows: list[int]) -> None:
+        for row in rows:
+            click = found.points[row]
+            logits, scores = self.view.decode(self.view.points[click : click + 1])
+            # By score, not by rank: two candidates may swap places where their scores are all but equal.
+            nearest = int((scores[0].float() - float(found.scores[row])).abs().argmin())
+            self._logits[row] = logits[0, nearest].float().cpu().numpy()

@@ -1,0 +1,86 @@
+"""``lightsam models`` and ``lightsam download``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Table
+
+from lightsam_plugins.cli.output import megabytes, out, print_json, say
+from lightsam_plugins.registry import ModelSpec, list_models, model_card
+
+_SHORT = {"point": "point", "negative_point": "±", "box": "box", "mask": "mask", "text": "text"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command(
+        epilog="Examples:\n\n  lightsam models\n\n  lightsam models --json | jq '.[].name'",
+    )(models)
+    app.command(
+        epilog="Examples:\n\n  lightsam download mobilesam\n\n"
+        "  LIGHTSAM_CACHE=/data/models lightsam download mobilesam",
+    )(download)
+
+
+def models(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: the whole card of every model.")
+    ] = False,
+) -> None:
+    """List the models: size, prompts, licence, downloaded."""
+    cards = [model_card(name) for name in list_models()]
+    if as_json:
+        print_json([_as_dict(card) for card in cards])
+        return
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        caption="± negative clicks too. Licence: of the weights. lightsam download NAME fetches one.",
+        caption_justify="left",
+    )
+    for heading in ("name", "params", "prompts", "licence", "size", "downloaded"):
+        table.add_column(heading, justify="right" if heading in ("params", "size") else "left")
+    for card in cards:
+        table.add_row(
+            card.name,
+            f"{card.params / 1e6:.1f} M",
+            " ".join(short for prompt, short in _SHORT.items() if prompt in card.prompts),
+            card.licence_weights,
+            megabytes(card.weights.size),
+            _where(card),
+        )
+    out.print(table)
+
+
+def download(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Models to fetch.", autocompletion=list_models)
+    ],
+) -> None:
+    """Fetch and verify the weights of models, for offline use."""
+    from lightsam_plugins.weights import fetch
+
+    for card in [model_card(name) for name in names]:  # a wrong name stops it before the first byte
+        path = fetch(card)
+        say(f"{card.name}: {path} ({megabytes(path.stat().st_size)}, {card.licence_weights})")
+
+
+def _where(card: ModelSpec) -> str:
+    from lightsam_plugins.weights import is_downloaded
+
+    if card.weights.bundled:
+        return "bundled"
+    return "yes" if is_downloaded(card) else "no"
+
+
+def _as_dict(card: ModelSpec) -> dict[str, Any]:
+    from lightsam_plugins.weights import is_downloaded
+
+    path = is_downloaded(card)
+    values = {
+        key: sorted(value) if isinstance(value, frozenset) else value for key, value in asdict(card).items()
+    }
+    return values | {"downloaded": None if path is None else str(path)}

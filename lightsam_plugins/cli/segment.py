@@ -1,0 +1,240 @@
+"""``lightsam segment``: masks of one photo from boxes and clicks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich import box as boxes
+from rich.table import Table
+
+from lightsam_plugins.cli.options import Device, Model, Weights, load_model, parse_box, parse_point
+from lightsam_plugins.cli.output import out, print_json, replacing, say
+from lightsam_plugins.registry import model_card
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from lightsam_plugins.images import UInt8Array
+    from lightsam_plugins.masks import Masks
+    from lightsam_plugins.segmenter import Segmenter
+
+_EPILOG = """Examples:
+
+  lightsam segment cat.jpg --point 220,150
+
+  lightsam segment cat.jpg --point 220,150 --point 400,40,0 -o cat.png --json cat.json
+
+  lightsam segment coins.jpg --box 22,34,67,75 --box 82,37,120,75
+
+  lightsam segment cat.jpg --point 170,115 --multimask"""
+Prompts = dict[str, Any]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command(epilog=_EPILOG)(segment)
+
+
+def segment(
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A photo: JPEG, PNG, TIFF, WebP and more.")],
+    box: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="X0,Y0,X1,Y1",
+            help="Box around an object; repeat it for more objects.",
+            rich_help_panel="Prompts",
+        ),
+    ] = None,
+    point: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="X,Y[,LABEL]",
+            help="Click on the object (label 1, the default) or beside it (label 0). "
+            "All clicks are about one object.",
+            rich_help_panel="Prompts",
+        ),
+    ] = None,
+    multimask: Annotated[
+        bool,
+        typer.Option(
+            "--multimask", help="Three candidates for every object, best first.", rich_help_panel="Prompts"
+        ),
+    ] = False,
+    model: Model = "nano",
+    device: Device = "auto",
+    weights: Weights = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The picture; IMAGE.lightsam.png in this folder if neither -o nor --json is given.",
+            rich_help_panel="Output",
+        ),
+    ] = None,
+    json_path: Annotated[
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Boxes, scores, areas, RLE and polygons as JSON; - prints them.",
+            rich_help_panel="Output",
+        ),
+    ] = None,
+) -> None:
+    """Segment objects of a photo from boxes and clicks.
+
+    Several boxes give one mask each. All clicks are about one object; with one box they refine it.
+    """
+    model_card(model)  # a wrong name is told before torch is imported
+    prompts = _prompts(box or [], point or [])
+    if output is None and json_path is None:
+        output = Path(f"{image.stem}.lightsam.png")
+    for path in (output, json_path):
+        _check_target(path, image, picture=path is output)
+    _run(image, prompts, multimask, (model, device, weights), output, json_path)
+
+
+def _run(
+    image: Path,
+    prompts: Prompts,
+    multimask: bool,
+    which: tuple[str, str, Path | None],
+    output: Path | None,
+    json_path: Path | None,
+) -> None:
+    from lightsam_plugins.cli.timing import timed
+    from lightsam_plugins.images import load_image
+
+    pixels = load_image(image)
+    segmenter = load_model(*which)
+    embedding, encode_ms = timed(lambda: segmenter.embed(pixels))
+    masks, decode_ms = timed(lambda: segmenter.segment(embedding, multimask=multimask, **prompts))
+    times = {"encode": round(encode_ms, 1), "decode": round(decode_ms, 1)}
+    if output is not None:
+        with replacing(output) as part:
+            _picture(pixels, masks, prompts).save(part)
+    if json_path is not None:
+        _write_json(_report(image, segmenter, which[2], masks, prompts, times), json_path)
+    if json_path is None or str(json_path) != "-":
+        out.print(_table(masks))
+    say(f"{segmenter.name} on {segmenter.device}: encode {encode_ms:.0f} ms, decode {decode_ms:.0f} ms")
+    for path in (output, json_path):
+        if path is not None and str(path) != "-":
+            say(f"wrote {path}")
+
+
+def _prompts(boxes: list[str], points: list[str]) -> Prompts:
+    """The prompts as `Segmenter.segment` takes them."""
+    corners = [parse_box(text) for text in boxes]
+    clicks = [parse_point(text) for text in points]
+    if not corners and not clicks:
+        raise typer.BadParameter(
+            "no prompt; give --box x0,y0,x1,y1 or --point x,y, or use: lightsam everything IMAGE",
+            param_hint="--box / --point",
+        )
+    if len(corners) > 1 and clicks:
+        raise typer.BadParameter(
+            "with several boxes it is not clear which object the clicks are about; "
+            "give one box, or no clicks",
+            param_hint="--point",
+        )
+    prompts: Prompts = {"boxes": corners} if corners else {}
+    if clicks:
+        prompts |= {"points": [xy for xy, _ in clicks], "point_labels": [label for _, label in clicks]}
+    return prompts
+
+
+def _check_target(path: Path | None, image: Path, *, picture: bool) -> None:
+    from PIL import Image
+
+    if path is None:
+        return
+    if path.resolve() == image.resolve():
+        raise typer.BadParameter(
+            f"{path} is the photo itself; it would be overwritten", param_hint="-o / --json"
+        )
+    if picture and Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+        raise typer.BadParameter(
+            f"{str(path)!r} is no picture file; expected a name such as out.png or out.jpg", param_hint="-o"
+        )
+
+
+def _picture(pixels: UInt8Array, masks: Masks, prompts: Prompts) -> Image.Image:
+    """Masks, prompts and scores on the photo; the candidates of a single object side by side."""
+    from lightsam_plugins.render import draw
+
+    if masks.candidates > 1 and len(masks) == masks.candidates:
+        return candidates(pixels, masks, prompts)
+    best = masks.best()
+    return draw(pixels, best.crops(), captions=[f"{score:.2f}" for score in best.scores], **prompts)
+
+
+def candidates(pixels: UInt8Array, masks: Masks, prompts: Prompts) -> Image.Image:
+    """The masks of one object next to each other, best first."""
+    from lightsam_plugins.render import draw, montage
+
+    titles = [f"candidate {i + 1}: {score:.2f}" for i, score in enumerate(masks.scores)]
+    return montage(
+        [
+            [
+                draw(pixels, masks[i].crops(), title=title, first_colour=i, **prompts)
+                for i, title in enumerate(titles)
+            ]
+        ]
+    )
+
+
+def _report(
+    image: Path,
+    segmenter: Segmenter,
+    weights: Path | None,
+    masks: Masks,
+    prompts: Prompts,
+    times: dict[str, float],
+) -> dict[str, Any]:
+    from lightsam_plugins._version import __version__
+    from lightsam_plugins.cli.records import mask_records
+
+    spec = segmenter.spec
+    height, width = masks.size
+    return {
+        "image": {"file": str(image), "width": width, "height": height},
+        "model": {
+            "name": spec.name,
+            "weights": spec.weights.filename if weights is None else str(weights),
+            "licence_weights": spec.licence_weights if weights is None else "unknown: the user's own file",
+            "licence_code": spec.licence_code,
+            "device": str(segmenter.device),
+        },
+        "prompts": prompts,
+        "masks": mask_records(masks, polygons=True),
+        "milliseconds": times,
+        "lightsam_plugins": __version__,
+    }
+
+
+def _write_json(report: dict[str, Any], path: Path) -> None:
+    if str(path) == "-":
+        print_json(report)
+        return
+    with replacing(path) as part:
+        part.write_text(json.dumps(report, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _table(masks: Masks) -> Table:
+    headings = ["object", "candidate"][: 1 + (masks.candidates > 1)]
+    table = Table(*headings, box=boxes.SIMPLE_HEAD)
+    for heading in ("score", "stability", "area px", "box x0 y0 x1 y1"):
+        table.add_column(heading, justify="right")
+    for i in range(len(masks)):
+        names = [str(i // masks.candidates), str(i % masks.candidates)][: 1 + (masks.candidates > 1)]
+        box = " ".join(f"{edge:.0f}" for edge in masks.boxes[i])
+        table.add_row(
+            *names, f"{masks.scores[i]:.2f}", f"{masks.stability[i]:.2f}", f"{masks.areas[i]:,}", box
+        )
+    return table

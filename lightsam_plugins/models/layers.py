@@ -1,0 +1,85 @@
+"""Building blocks shared by the architectures, laid out for channels-last data."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def gelu(x: torch.Tensor) -> torch.Tensor:
+    """Exact (erf) GELU, written over `x` where no gradient is asked for.
+
+    Fresh memory for a wide activation costs a CPU more than the function itself.
+    """
+    return F.gelu(x) if torch.is_grad_enabled() else torch.ops.aten.gelu_(x)
+
+
+class GELU(nn.Module):
+    """`gelu` as a module."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return gelu(x)
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """Layer normalisation over the channels of (B, C, H, W); the result is channels-last.
+
+    Args:
+        channels: C.
+        eps: Epsilon; SAM's by default, which is not that of `torch.nn.LayerNorm`.
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__(channels, eps)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class ConvBN(nn.Module):
+    """Convolution without bias, then batch normalisation by its running statistics.
+
+    (B, in, H, W) -> (B, out, H / stride, W / stride). The two are folded into one convolution at each call:
+    that costs little, saves a pass over the activations, and cannot outlive its weights, as a kept fold could.
+
+    Args:
+        in_channels: Channels in.
+        out_channels: Channels out.
+        kernel: Side of the kernel; the padding keeps the size at stride 1.
+        stride: Stride.
+        groups: Groups of the convolution.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int = 1, *, stride: int = 1, groups: int = 1
+    ) -> None:
+        super().__init__()
+        self.c = nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False)
+        self.bn = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mean, variance = self.bn.get_buffer("running_mean"), self.bn.get_buffer("running_var")
+        scale = self.bn.weight * torch.rsqrt(variance + self.bn.eps)
+        weight = self.c.weight * scale[:, None, None, None]
+        bias = self.bn.bias - mean * scale
+        return F.conv2d(x, weight, bias, self.c.stride, self.c.padding, groups=self.c.groups)
+
+
+class MLP(nn.Module):
+    """Linear layers with ReLU between them, (..., sizes[0]) -> (..., sizes[-1]).
+
+    Args:
+        sizes: Width before the first layer, then after each.
+    """
+
+    def __init__(self, *sizes: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(sizes))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers[:-1]:
+            x = F.relu(layer(x))
+        return self.layers[-1](x)

@@ -1,0 +1,94 @@
+"""SAM's mask decoder: prompt tokens and an image embedding to masks and their predicted quality.
+
+Paper: Segment Anything (https://arxiv.org/abs/2304.02643), section 3 and appendix A. Token 0 is the
+single-mask answer, tokens 1 to 3 are the candidates for an ambiguous prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from lightsam_plugins.models.layers import GELU, MLP
+from lightsam_plugins.models.sam_prompt_encoder import EncodedPrompts
+from lightsam_plugins.models.sam_transformer import TwoWayTransformer
+
+MASK_TOKENS = 4
+
+
+class SplitCells(nn.Module):
+    """Transposed convolution of kernel 2 and stride 2 on cells, (N, M, in) -> (N, M * 4, out).
+
+    With such a kernel it is one matrix product that gives every cell 2 x 2 points. They stay with their cell
+    until the logits are put in place: those are far smaller than the features.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(in_channels, out_channels, 2, 2) * in_channels**-0.5)
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight = self.weight.permute(2, 3, 1, 0).flatten(0, 2)
+        return F.linear(x, weight, self.bias.repeat(4)).view(len(x), 4 * x.shape[1], len(self.bias))
+
+
+class MaskDecoder(nn.Module):
+    """The mask decoder.
+
+    Args:
+        channels: Width of the tokens.
+        eps: Epsilon of the transformer's layer norms (SAM 1e-5, EfficientViT-SAM 1e-6).
+    """
+
+    def __init__(self, channels: int = 256, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.transformer = TwoWayTransformer(channels, eps)
+        self.iou_token = nn.Embedding(1, channels)
+        self.mask_tokens = nn.Embedding(MASK_TOKENS, channels)
+        self.output_upscaling = nn.Sequential(
+            SplitCells(channels, channels // 4),
+            nn.LayerNorm(channels // 4, 1e-6),
+            GELU(),
+            SplitCells(channels // 4, channels // 8),
+            GELU(),
+        )
+        self.output_hypernetworks_mlps = nn.ModuleList(
+            MLP(channels, channels, channels, channels // 8) for _ in range(MASK_TOKENS)
+        )
+        self.iou_prediction_head = MLP(channels, channels, channels, MASK_TOKENS)
+
+    def forward(
+        self, embedding: torch.Tensor, position: torch.Tensor, prompts: EncodedPrompts, wanted: Sequence[int]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Decode N objects of one image.
+
+        Args:
+            embedding: (1, C, S, S) image embedding.
+            position: (1, S * S, C) position map.
+            prompts: The encoded prompts.
+            wanted: Mask tokens (0 to 3) to answer for; the others cost nothing.
+
+        Returns:
+            Logits (N, K, 4 S, 4 S) and predicted IoU (N, K), K = len(wanted), in the order of `wanted`.
+        """
+        image = embedding.permute(0, 2, 3, 1).flatten(1, 2) + prompts.dense
+        output = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
+        tokens = torch.cat([output.expand(len(prompts.tokens), -1, -1), prompts.tokens], dim=1)
+        ignored = prompts.ignored
+        if ignored is not None:
+            ignored = torch.cat([ignored.new_zeros(len(ignored), len(output)), ignored], dim=1)
+        tokens, image = self.transformer(tokens, image, position, ignored)
+
+        filters = torch.stack([self.output_hypernetworks_mlps[i](tokens[:, 1 + i]) for i in wanted], dim=1)
+        logits = self._unfold(filters @ self.output_upscaling(image).mT, embedding.shape[-1])
+        return logits, self.iou_prediction_head(tokens[:, 0])[:, list(wanted)]
+
+    @staticmethod
+    def _unfold(logits: torch.Tensor, side: int) -> torch.Tensor:
+        """Put the 4 x 4 points of every cell in their place: (N, K, S * S * 16) -> (N, K, 4 S, 4 S)."""
+        cells = logits.view(*logits.shape[:2], side, side, 2, 2, 2, 2)  # y, x, then (dy, dx) of either step
+        return cells.permute(0, 1, 2, 4, 6, 3, 5, 7).reshape(*logits.shape[:2], 4 * side, 4 * side)

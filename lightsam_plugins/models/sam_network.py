@@ -1,0 +1,79 @@
+"""An image encoder in front of SAM's prompt encoder and mask decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from lightsam_plugins.errors import InputError
+from lightsam_plugins.models.sam_mask_decoder import MASK_TOKENS, MaskDecoder
+from lightsam_plugins.models.sam_prompt_encoder import PromptEncoder
+from lightsam_plugins.types import Features, PromptBatch
+
+
+class SamNetwork(nn.Module):
+    """A SAM-style network; its state dict has the names of the official checkpoints.
+
+    Nothing derived from the weights is kept between calls, so loading other weights takes effect at once. For
+    inference: batch normalisation uses its running statistics in either mode.
+
+    Args:
+        image_encoder: (B, 3, S, S) normalised images -> (B, 256, 64, 64).
+        unused_keys: Prefixes of tensors that official checkpoints hold and inference does not use.
+        eps: Epsilon of the decoder's layer norms.
+    """
+
+    def __init__(
+        self, image_encoder: nn.Module, *, unused_keys: tuple[str, ...] = (), eps: float = 1e-5
+    ) -> None:
+        super().__init__()
+        self.unused_keys = unused_keys
+        self.image_encoder = image_encoder
+        self.prompt_encoder = PromptEncoder()
+        self.mask_decoder = MaskDecoder(eps=eps)
+
+    def encode(self, images: torch.Tensor) -> Features:
+        """Encode (B, 3, S, S) normalised images to ``image_embedding`` (B, 256, 64, 64)."""
+        return {"image_embedding": self.image_encoder(images)}
+
+    def decode(
+        self, features: Features, prompts: PromptBatch, *, multimask: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Decode N prompts of one image.
+
+        Args:
+            features: What `encode` gave, with batch size 1.
+            prompts: Prompts in pixels of the 1024 frame.
+            multimask: Answer with the three candidates, best first, instead of the single mask.
+
+        Returns:
+            Logits (N, K, 256, 256) over the whole frame and predicted IoU (N, K); K is 1 or 3.
+
+        Raises:
+            InputError: The features are not those of one image.
+        """
+        if not multimask:
+            return self._decode(features, prompts, (0,))
+        logits, iou = self._decode(features, prompts, range(1, MASK_TOKENS))
+        iou, order = iou.sort(dim=1, descending=True, stable=True)
+        return logits.take_along_dim(order[..., None, None], dim=1), iou
+
+    def decode_all(self, features: Features, prompts: PromptBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """All four mask tokens in their own order: logits (N, 4, 256, 256) and predicted IoU (N, 4)."""
+        return self._decode(features, prompts, range(MASK_TOKENS))
+
+    def _decode(
+        self, features: Features, prompts: PromptBatch, wanted: Sequence[int]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        embedding = features["image_embedding"]
+        if embedding.ndim != 4 or len(embedding) != 1:
+            raise InputError(
+                "cannot decode these features",
+                expected="an image_embedding of shape (1, 256, 64, 64)",
+                got=f"shape {tuple(embedding.shape)}",
+                hint="Decode the images of a batch one by one.",
+            )
+        encoded = self.prompt_encoder(prompts)
+        return self.mask_decoder(embedding, self.prompt_encoder.position_map(), encoded, wanted)

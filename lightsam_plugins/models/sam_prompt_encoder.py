@@ -1,0 +1,125 @@
+"""SAM's prompt encoder: clicks, boxes and masks as tokens and as a map over the image.
+
+Paper: Segment Anything (https://arxiv.org/abs/2304.02643), section 3 and appendix A. Maps over the image are
+kept as rows of tokens, (cells, C), which is how the decoder reads them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from lightsam_plugins.models.layers import LayerNorm2d
+from lightsam_plugins.types import PromptBatch
+
+NEGATIVE, POSITIVE, TOP_LEFT, BOTTOM_RIGHT = range(4)  # rows of `point_embeddings`
+
+
+class EncodedPrompts(NamedTuple):
+    """What the mask decoder is told of N objects.
+
+    Args:
+        tokens: (N, S, C), a token for each point and box corner; S may be 0.
+        ignored: (N, S) bool, True for padding that must not be attended to; None where there is none.
+        dense: (N, cells, C) from mask prompts, or (1, cells, C) where there are none.
+    """
+
+    tokens: torch.Tensor
+    ignored: torch.Tensor | None
+    dense: torch.Tensor
+
+
+class FourierEncoding(nn.Module):
+    """Sines and cosines of random projections of a position."""
+
+    positional_encoding_gaussian_matrix: torch.Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("positional_encoding_gaussian_matrix", torch.randn(2, channels // 2))
+
+    def forward(self, xy: torch.Tensor) -> torch.Tensor:
+        """(..., 2) float32 positions in [0, 1] -> (..., C) float32."""
+        phase = 2 * math.pi * ((2 * xy - 1) @ self.positional_encoding_gaussian_matrix.float())
+        return torch.cat([phase.sin(), phase.cos()], dim=-1)
+
+
+class PromptEncoder(nn.Module):
+    """The prompt encoder.
+
+    Args:
+        channels: Width of the tokens.
+        side: Side of the frame the prompts are expressed in, in pixels.
+        grid: Side of the image embedding, in cells.
+    """
+
+    def __init__(self, channels: int = 256, side: int = 1024, grid: int = 64) -> None:
+        super().__init__()
+        self.side, self.grid = side, grid
+        self.pe_layer = FourierEncoding(channels)
+        self.point_embeddings = nn.ModuleList(nn.Embedding(1, channels) for _ in range(4))
+        self.not_a_point_embed = nn.Embedding(1, channels)
+        self.mask_downscaling = nn.Sequential(
+            nn.Conv2d(1, 4, 2, 2),
+            LayerNorm2d(4),
+            nn.GELU(),
+            nn.Conv2d(4, 16, 2, 2),
+            LayerNorm2d(16),
+            nn.GELU(),
+            nn.Conv2d(16, channels, 1),
+        )
+        self.no_mask_embed = nn.Embedding(1, channels)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Dtype of the weights, and of all outputs."""
+        return self.no_mask_embed.weight.dtype
+
+    def position_map(self) -> torch.Tensor:
+        """Encoded position of every cell of the image embedding, (1, cells, C)."""
+        centre = (torch.arange(self.grid, device=self.no_mask_embed.weight.device) + 0.5) / self.grid
+        y, x = torch.meshgrid(centre, centre, indexing="ij")
+        return self.pe_layer(torch.stack([x, y], dim=-1).view(1, -1, 2)).to(self.dtype)
+
+    def forward(self, prompts: PromptBatch) -> EncodedPrompts:
+        """Encode the prompts of N objects, in pixels of the prompt frame."""
+        points, labels, boxes = prompts.points, prompts.labels, prompts.boxes
+        count, clicks = labels.shape
+        corners = points.new_zeros(count, 0, 2) if boxes is None else boxes.view(count, 2, 2)
+        # SAM was trained with one not-a-point token after the clicks wherever there is no box.
+        blanks = 1 if clicks and boxes is None else 0
+        tokens = torch.cat(
+            [
+                self._embed_clicks(points, labels),
+                self.not_a_point_embed.weight.expand(count, blanks, -1),
+                self._encode(corners) + self._rows(TOP_LEFT, BOTTOM_RIGHT)[: corners.shape[1]],
+            ],
+            dim=1,
+        )
+        ignored = None
+        if bool((labels < 0).any()):
+            ignored = torch.zeros(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+            ignored[:, :clicks] = labels < 0
+        return EncodedPrompts(tokens, ignored, self._embed_masks(prompts.masks))
+
+    def _rows(self, *indices: int) -> torch.Tensor:
+        """Learned embeddings of point kinds, (len(indices), C)."""
+        return torch.cat([self.point_embeddings[i].get_parameter("weight") for i in indices])
+
+    def _encode(self, xy: torch.Tensor) -> torch.Tensor:
+        """Encode positions (N, P, 2) given in pixels, whose centres lie half a pixel further."""
+        return self.pe_layer((xy.float() + 0.5) / self.side).to(self.dtype)
+
+    def _embed_clicks(self, points: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """(N, P, 2) and (N, P) -> (N, P, C). Padding has no position."""
+        kinds = torch.cat([self.not_a_point_embed.weight, self._rows(NEGATIVE, POSITIVE)])
+        return self._encode(points) * (labels >= 0)[..., None] + kinds[labels + 1]
+
+    def _embed_masks(self, masks: torch.Tensor | None) -> torch.Tensor:
+        """(N, 256, 256) logits -> (N, cells, C); None -> (1, cells, C), the same everywhere."""
+        if masks is None:
+            return self.no_mask_embed.weight.expand(1, self.grid**2, -1)
+        return self.mask_downscaling(masks[:, None].to(self.dtype)).permute(0, 2, 3, 1).flatten(1, 2)

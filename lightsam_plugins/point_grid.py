@@ -1,0 +1,61 @@
+"""Where everything mode clicks: regular grids of points and overlapping crops of the image.
+
+The rules are those of SAM's automatic mask generator (Kirillov et al., "Segment Anything", 2023, appendix B).
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import numpy as np
+
+from lightsam_plugins.types import FloatArray
+
+CropBox = tuple[int, int, int, int]
+
+
+def point_grid(per_side: int) -> FloatArray:
+    """A square grid of cell centres.
+
+    Args:
+        per_side: Points along each side.
+
+    Returns:
+        (per_side², 2) float32, ``(x, y)`` as fractions of the side, row by row.
+    """
+    centres = (np.arange(per_side, dtype=np.float32) + 0.5) / per_side
+    x, y = np.meshgrid(centres, centres)
+    return np.stack([x.ravel(), y.ravel()], axis=1)
+
+
+def layer_grids(per_side: int, n_layers: int, downscale: int) -> list[FloatArray]:
+    """One grid a crop layer, each `downscale` times sparser a side than the one before (at least one point)."""
+    return [point_grid(max(1, per_side // downscale**layer)) for layer in range(n_layers + 1)]
+
+
+def crop_boxes(height: int, width: int, n_layers: int, overlap_ratio: float) -> list[tuple[int, CropBox]]:
+    """The whole image, then 2x2, 4x4, ... overlapping crops of it.
+
+    Args:
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+        n_layers: Crop layers; layer i has ``2**i`` crops a side.
+        overlap_ratio: Overlap of the crops of layer 1 as a fraction of the shorter side; halved a layer.
+
+    Returns:
+        ``(layer, (x0, y0, x1, y1))`` in pixels, half-open, the whole image first. Crops that would be
+        empty (an image smaller than the number of crops) are left out.
+    """
+    boxes: list[tuple[int, CropBox]] = [(0, (0, 0, width, height))]
+    for layer in range(1, n_layers + 1):
+        count = 2**layer
+        overlap = int(overlap_ratio * min(height, width) * 2 / count)
+        crop_w = math.ceil((overlap * (count - 1) + width) / count)
+        crop_h = math.ceil((overlap * (count - 1) + height) / count)
+        for i, j in product(range(count), range(count)):
+            x0, y0 = (crop_w - overlap) * i, (crop_h - overlap) * j
+            box = (x0, y0, min(x0 + crop_w, width), min(y0 + crop_h, height))
+            if box[0] < box[2] and box[1] < box[3]:
+                boxes.append((layer, box))
+    return boxes

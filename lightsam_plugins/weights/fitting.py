@@ -1,0 +1,67 @@
+"""Puts tensors into a network: all of them, or none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from lightsam_plugins.errors import WeightsMismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def load_into(
+    network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], *, model: str, source: str
+) -> None:
+    """Copy `tensors` into `network`, which stays as it was where they do not fit exactly.
+
+    Floating-point tensors are cast to the dtype of the parameter. Names under one of the prefixes in the
+    network's `unused_keys` (parts of the official file that inference leaves out) are dropped.
+
+    Args:
+        network: Its `state_dict()` says what is needed.
+        tensors: Flat name -> tensor.
+        model: Name of the model, for the message.
+        source: File the tensors come from, for the message.
+
+    Raises:
+        WeightsMismatch: Names are missing or unexpected, or shapes or dtypes differ.
+    """
+    unused = tuple(getattr(network, "unused_keys", ()))
+    wanted = network.state_dict()
+    given = {name: t for name, t in tensors.items() if name in wanted or not name.startswith(unused)}
+    problems = {
+        "missing": [name for name in wanted if name not in given],
+        "unexpected": [name for name in given if name not in wanted],
+        "of another shape": [
+            f"{name} {_form(given[name])} instead of {_form(target)}"
+            for name, target in wanted.items()
+            if name in given and not _fits(given[name], target)
+        ],
+    }
+    found = [f"{len(names)} {kind} ({_some(names)})" for kind, names in problems.items() if names]
+    if found:
+        raise WeightsMismatch(
+            f"the weights {source!r} do not belong to the model {model!r}",
+            expected=f"{len(wanted)} tensors",
+            got="; ".join(found),
+            hint="Check the model name, or leave weights out to have the official file downloaded.",
+        )
+    with torch.no_grad():
+        for name, target in wanted.items():
+            target.copy_(given[name])
+
+
+def _fits(tensor: torch.Tensor, target: torch.Tensor) -> bool:
+    castable = tensor.is_floating_point() and target.is_floating_point()
+    return tensor.shape == target.shape and (castable or tensor.dtype == target.dtype)
+
+
+def _form(tensor: torch.Tensor) -> str:
+    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco_mask
+from typer.testing import CliRunner
+
+from lightsam_plugins.cli.app import build_app
+from lightsam_plugins.cli.demo_cases import CASES, load_photo
+from lightsam_plugins.cli.doctor import CELL
+from lightsam_plugins.errors import UnknownModel
+from lightsam_plugins.registry import list_models
+
+COMMANDS = ["demo", "segment", "everything", "models", "download", "doctor"]
+CELL_BOX = ",".join(map(str, CELL))
+
+
+def lightsam(*args):
+    """Run a command line in this process."""
+    return CliRunner().invoke(build_app(), [str(arg) for arg in args])
+
+
+def flat(text):
+    """The words of a text, without the frames and line breaks of a terminal."""
+    return " ".join(text.replace("│", " ").split())
+
+
+@pytest.fixture
+def cell(tmp_path):
+    """The photo of a cell, 550 x 660, as a file."""
+    path = tmp_path / "cell.png"
+    Image.fromarray(load_photo("cell")).save(path)
+    return path
+
+
+@pytest.mark.parametrize("args", [["--help"], ["--version"], ["models"], ["everything", "--help"]])
+def test_quick_commands_do_not_import_torch(args):
+    """Help and tables come at once: neither torch nor scipy is imported for them."""
+    code = (
+        "import sys\nfrom lightsam_plugins.cli import main\n"
+        "try:\n    main()\nfinally:\n    print({'torch', 'scipy'} & set(sys.modules), file=sys.stderr)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=True)
+
+    assert done.stderr.strip().endswith("set()")
+    assert len(done.stdout) > 10
+
+
+def test_help_lists_every_command_in_one_line():
+    """At 80 columns each command has one line of summary, and wrong-use and exit codes are explained."""
+    done = lightsam("--help")
+
+    lines = [line.strip("│ ").split(None, 1) for line in done.stdout.splitlines() if line.startswith("│ ")]
+    names = [words[0] for words in lines if words and not words[0].startswith("-")]
+    assert [name for name in names if name in COMMANDS] == COMMANDS
+    assert lines[-len(COMMANDS) :] == [line for line in lines if line[0] in COMMANDS]
+    assert "130 interrupted" in flat(done.stdout)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_has_examples(command):
+    """Every command shows examples that begin with its own name."""
+    done = lightsam(command, "--help")
+
+    assert done.exit_code == 0
+    assert f"lightsam {command}" in done.stdout.split("Examples:")[1]
+
+
+def test_error_is_a_panel_without_traceback():
+    """An error of the package is told in words, with the next step, and ends with exit code 1."""
+    done = lightsam("download", "mobilsam")
+
+    assert done.exit_code == 1
+    assert "unknown model 'mobilsam'" in done.stderr
+    assert "next Did you mean 'mobilesam'?" in flat(done.stderr)
+    assert "Traceback" not in done.output
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("args", [["--debug", "download", "x"], ["download", "x", "--debug"]])
+def test_debug_shows_the_traceback(args):
+    """With --debug, before or after the command, the exception itself comes out."""
+    done = lightsam(*args)
+
+    assert isinstance(done.exception, UnknownModel)
+
+
+def test_debug_after_two_dashes_is_an_argument():
+    """Behind -- nothing is an option, so that a model or file may have any name."""
+    done = lightsam("download", "--", "--debug")
+
+    assert "unknown model '--debug'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ([], "no prompt; give --box"),
+        (["--box", "1,2,3"], "'1,2,3' is not a box; expected x0,y0,x1,y1"),
+        (["--box", "a,b,c,d"], "'a,b,c,d' is not a box"),
+        (["--point", "7"], "'7' is not a point; expected x,y"),
+        (["--point", "1,2,3"], "'1,2,3' is not a point"),
+        (["--point", "1,2,0,1"], "'1,2,0,1' is not a point"),
+        (["--box", "1,2,3,4", "--box", "1,2,3,4", "--point", "1,2"], "with several boxes it is not clear"),
+        (["--point", "1,2", "-o", "out.xyz"], "'out.xyz' is no picture file"),
+        (["--point", "1,2", "-o", "cell.png"], "cell.png is the photo itself"),
+        (["--point", "1,2", "--json", "cell.png"], "cell.png is the photo itself"),
+        (["--nonsense"], "No such option"),
+    ],
+)
+def test_wrong_use_of_segment_is_told_and_ends_with_2(cell, monkeypatch, args, message):
+    """What cannot be meant is refused before anything is loaded, and the photo is never overwritten."""
+    monkeypatch.chdir(cell.parent)
+    before = cell.read_bytes()
+
+    done = lightsam("segment", "cell.png", *args)
+
+    assert done.exit_code == 2
+    assert message in flat(done.stderr)
+    assert cell.read_bytes() == before
+
+
+def test_segment_paints_and_reports_the_same_mask(cell, tmp_path):
+    """The picture differs from the photo inside the mask; RLE, area, box and polygons of the report agree."""
+    picture, report = tmp_path / "new" / "out.png", tmp_path / "out.json"
+
+    done = lightsam("segment", cell, "--box", CELL_BOX, "-o", picture, "--json", report)
+
+    assert done.exit_code == 0, done.output
+    told = json.loads(report.read_text())
+    (mask,) = told["masks"]
+    inside = coco_mask.decode(mask["rle"]).astype(bool)
+    assert inside.sum() == mask["area"] > 5000
+    rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
+    assert mask["box"] == [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+    x, y = np.array(max(mask["polygons"], key=len)).T
+    assert 0.5 * abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) == pytest.approx(
+        mask["area"], rel=0.1
+    )
+    painted = np.asarray(Image.open(picture).resize(inside.shape[::-1])).astype(int)
+    difference = np.abs(painted - load_photo("cell")).sum(axis=-1)
+    assert (difference[inside] > 20).mean() > 0.95
+    assert (told["model"]["name"], told["model"]["licence_weights"]) == ("nano", "Apache-2.0")
+    assert told["image"] == {"file": str(cell), "width": 550, "height": 660}
+    assert f"wrote {picture}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "count"),
+    [
+        (["--box", CELL_BOX, "--box", "10,10,200,200", "--box", "9,9,80,99"], 3),
+        (["--point", "428,375", "--point", "400,350", "--point", "100,100,0"], 1),
+        (["--box", CELL_BOX, "--point", "428,375"], 1),
+        (["--point", "428,375", "--multimask"], 3),
+        (["--box", CELL_BOX, "--box", "10,10,200,200", "--multimask"], 6),
+    ],
+)
+def test_prompts_mean_what_the_help_says(cell, args, count):
+    """One mask a box; all clicks together one mask; three candidates each with --multimask, best first."""
+    done = lightsam("segment", cell, *args, "--json", "-")
+
+    masks = json.loads(done.stdout)["masks"]
+    assert len(masks) == count
+    if "--multimask" in args:
+        assert [mask["candidate"] for mask in masks] == [0, 1, 2] * (count // 3)
+        assert masks[0]["score"] >= masks[1]["score"] >= masks[2]["score"]
+    assert not (cell.parent / "cell.lightsam.png").exists()
+
+
+def test_segment_without_output_writes_beside_you(cell, tmp_path, monkeypatch):
+    """With neither -o nor --json the picture lands in the current folder, under a name of its own."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    done = lightsam("segment", cell, "--point", "428,375", "--multimask")
+
+    assert done.exit_code == 0
+    assert [path.name for path in Path().iterdir()] == ["cell.lightsam.png"]
+    assert Image.open("cell.lightsam.png").width > 3 * 700
+
+
+def test_output_that_cannot_be_written_is_an_error(cell, tmp_path):
+    """A path below a file cannot be made: the panel says so, and no half file is left."""
+    done = lightsam("segment", cell, "--point", "428,375", "-o", cell / "out.png")
+
+    assert done.exit_code == 1
+    assert "cannot write" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["cell.png"]
+
+
+def test_models_as_json_holds_every_card():
+    """`models --json` has licence, source and prompts of every model, and where it is on disk."""
+    cards = {card["name"]: card for card in json.loads(lightsam("models", "--json").stdout)}
+
+    assert sorted(cards) == list_models()
+    assert cards["mobilesam"]["weights"]["sha256"].startswith("6dbb90523a35330f")
+    assert Path(cards["nano"]["downloaded"]).is_file()
+    assert "negative_point" in cards["nano"]["prompts"]
+
+
+def test_download_of_the_bundled_model_names_its_file():
+    """Nothing has to be fetched for nano: its verified file is named."""
+    done = lightsam("download", "nano")
+
+    assert done.exit_code == 0
+    assert "nano.safetensors" in done.stderr
+
+
+def test_doctor_finds_everything_in_order():
+    """On a working installation nano answers within bounds, and exit code and JSON say so."""
+    done = lightsam("doctor", "--json")
+
+    report = json.loads(done.stdout)
+    assert done.exit_code == 0, report["nano"]
+    assert report["nano"]["works"]
+    assert report["versions"]["torch"]
+    assert "cpu" in report["devices"]
+    assert set(report["hosts"]) == {"fiftyone", "napari", "supervision", "ultralytics"}
+
+
+def test_doctor_tells_when_nano_does_not_work(monkeypatch, tmp_path):
+    """With the weights of nano gone, doctor names the missing file and ends with exit code 1."""
+    monkeypatch.setattr(
+        "lightsam_plugins.weights.fetching._asset", lambda weights: tmp_path / weights.filename
+    )
+
+    done = lightsam("doctor")
+
+    assert done.exit_code == 1
+    assert "are not in the package" in flat(done.stdout)
+
+
+def test_demo_writes_a_picture_for_every_case(tmp_path):
+    """Each case gives a picture of its own and a row of the table; the overview shows them all."""
+    done = lightsam("demo", "-o", tmp_path / "demo")
+
+    assert done.exit_code == 0, done.output
+    names = [case.name for case in CASES]
+    pictures = [(tmp_path / "demo" / f"{name}.png").read_bytes() for name in names]
+    assert len(set(pictures)) == len(names)
+    assert min(Image.open(tmp_path / "demo" / "overview.jpg").size) > 900
+    assert all(name in done.stdout for name in names)
+    assert str((tmp_path / "demo").resolve()) in done.stderr
+
+
+def test_demo_leaves_out_what_a_model_cannot_do(tmp_path, monkeypatch):
+    """A model without everything mode still shows its other prompts; the missing case is named."""
+    from lightsam_plugins.errors import UnsupportedPrompt
+    from lightsam_plugins.segmenter import Segmenter
+
+    def refuse(*args, **options):
+        raise UnsupportedPrompt("nano does not take everything mode")
+
+    monkeypatch.setattr(Segmenter, "everything", refuse)
+
+    done = lightsam("demo", "-o", tmp_path)
+
+    assert done.exit_code == 0
+    assert "everything left out: nano does not take everything mode" in done.stderr
+    assert not (tmp_path / "everything.png").exists()
+    assert (tmp_path / "box.png").exists()
