@@ -11,11 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from lightsam_plugins.candidates import Candidates, View
 from lightsam_plugins.errors import Cancelled, Interrupted
 from lightsam_plugins.everything_join import Part, join
+from lightsam_plugins.pixel_values import UInt8Array
 from lightsam_plugins.point_grid import CropBox, crop_boxes
 from lightsam_plugins.types import Embedding, FloatArray, Frame
 
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from lightsam_plugins.everything_options import EverythingOptions
     from lightsam_plugins.masks import Masks
 
-ImageArray: TypeAlias = npt.NDArray[np.uint8]
 Progress: TypeAlias = Callable[[int, int], bool | None]
-Encoder: TypeAlias = Callable[[ImageArray], Embedding]
+Encoder: TypeAlias = Callable[[UInt8Array], Embedding]
 Clicker: TypeAlias = "Callable[[Embedding, FloatArray], tuple[torch.Tensor, torch.Tensor]]"
 
 
@@ -36,7 +35,7 @@ class _Stop(Exception):
 
 
 def segment_everything(
-    source: ImageArray | Embedding,
+    source: UInt8Array | Embedding,
     frame: Frame,
     options: EverythingOptions,
     encode: Encoder,
@@ -86,7 +85,7 @@ def segment_everything(
 
 
 def _view(
-    source: ImageArray | Embedding,
+    source: UInt8Array | Embedding,
     frame: Frame,
     crop: CropBox,
     grid: FloatArray,

@@ -12,9 +12,10 @@ import torch
 
 from lightsam_plugins.devices import resolve_device, resolve_dtype
 from lightsam_plugins.errors import EmbeddingMismatch, ImageError, OptionError
-from lightsam_plugins.everything import ImageArray, Progress, segment_everything
+from lightsam_plugins.everything import Progress, segment_everything
 from lightsam_plugins.everything_options import EverythingKeywords, everything_options
 from lightsam_plugins.masks import Masks
+from lightsam_plugins.pixel_values import UInt8Array
 from lightsam_plugins.prompts import make_prompts, require_everything
 from lightsam_plugins.transforms import frame_for, load_image, preprocess
 from lightsam_plugins.types import LOW_RES, Embedding, Features, FloatArray, PromptBatch
@@ -199,7 +200,7 @@ class Segmenter:
         usual = CPU_CHUNK if self.device.type == "cpu" else ACCELERATOR_CHUNK
         return int(getattr(self._module, "prompt_chunk", usual))
 
-    def _open(self, source: ImageLike | Embedding) -> ImageArray | Embedding:
+    def _open(self, source: ImageLike | Embedding) -> UInt8Array | Embedding:
         if isinstance(source, list | tuple):
             raise ImageError(
                 "one image is segmented at a time",
@@ -222,14 +223,14 @@ class Segmenter:
         }
         return replace(moved, features=features)
 
-    def _frame(self, image: ImageArray) -> Frame:
+    def _frame(self, image: UInt8Array) -> Frame:
         return frame_for(image, side=self.spec.prompt_side, fit=self.spec.fit)
 
-    def _encode_one(self, image: ImageArray) -> Embedding:
+    def _encode_one(self, image: UInt8Array) -> Embedding:
         return self._encode([image])[0]
 
     @torch.inference_mode()
-    def _encode(self, images: list[ImageArray]) -> list[Embedding]:
+    def _encode(self, images: list[UInt8Array]) -> list[Embedding]:
         spec = self.spec
         frames = [self._frame(image) for image in images]
         tensors = [

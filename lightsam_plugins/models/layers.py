@@ -43,7 +43,7 @@ class ConvBN(nn.Module):
     """Convolution without bias, then batch normalisation by its running statistics.
 
     (B, in, H, W) -> (B, out, H / stride, W / stride). The two are folded into one convolution at each call:
-    that costs little, saves a pass over the activations, and cannot outlive its weights, as a kept fold could.
+    that costs little, saves a pass over the activations, and cannot outlive its weights as a kept fold could.
 
     Args:
         in_channels: Channels in.

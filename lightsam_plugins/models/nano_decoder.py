@@ -10,7 +10,7 @@ from lightsam_plugins.models.nano_encoder import GUIDE, PROJECTIONS, upsample
 from lightsam_plugins.models.nano_prompts import COARSE_MAPS, FINE_MAPS, SIMILARITIES, coarse_maps, fine_maps
 from lightsam_plugins.types import Features, PromptBatch
 
-TOKENS = 3  # mask 0 is the single answer; all three are the candidates
+TOKENS = 3  # masks a prompt: number 0 is trained to be right on the whole, the others to part ways
 
 
 class Refine(nn.Module):
@@ -49,16 +49,19 @@ class NanoDecoder(nn.Module):
         self.coarse = nn.Conv2d(d4, TOKENS * (GUIDE + 1), 1)  # per token: weights of the guide, and an offset
         self.quality = nn.Sequential(nn.Linear(d4 + d16 + 3, 64), nn.ReLU(), nn.Linear(64, 1))
 
-    def forward(
-        self, features: Features, prompts: PromptBatch, tokens: slice = slice(0, TOKENS)
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Decode N prompts.
+    def forward(self, features: Features, prompts: PromptBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Decode N prompts to all masks: logits (N, TOKENS, S / 2, S / 2) and predicted IoU (N, TOKENS)."""
+        weights, quality = self.propose(features, prompts)
+        return guided(weights, share(features["guide"], len(prompts))), quality
+
+    def propose(self, features: Features, prompts: PromptBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Everything but the step to full resolution.
 
         Returns:
-            Logits (N, T, S / 2, S / 2) and predicted IoU (N, T) of the wanted tokens.
+            Coefficients (N, TOKENS, GUIDE + 1, S / 4, S / 4) for `guided`, and predicted IoU (N, TOKENS).
         """
         count, side = len(prompts), features["s8"].shape[-1] * 8
-        image = {name: share(value, count) for name, value in features.items() if name != "keys"}
+        image = {name: share(value, count) for name, value in features.items() if name.startswith("s")}
         drawn, similar = fine_maps(prompts, features["keys"], side)
         coarse = coarse_maps(prompts, side, drawn.device)
         x8 = functional.relu(image["s8"] + self.enter(torch.cat([coarse, functional.avg_pool2d(similar, 2)], 1)))
@@ -70,10 +73,8 @@ class NanoDecoder(nn.Module):
         x8 = functional.relu(self.out8(x8 + upsample(self.up8(x16))))
         x4 = functional.relu(image["s4"] + upsample(self.up4(x8)) + self.enter4(torch.cat([drawn, similar], 1)))
         x4 = x4 + self.body4(x4)
-        kernel, bias = (value.unflatten(0, (TOKENS, -1))[tokens].flatten(0, 1) for value in self.coarse.parameters())
-        weights = functional.conv2d(x4, kernel, bias).unflatten(1, (-1, GUIDE + 1))
-        logits = guided(weights, image["guide"])
-        return logits, self.rate(weights[:, :, GUIDE], x4, x16)
+        weights = self.coarse(x4).unflatten(1, (TOKENS, GUIDE + 1))
+        return weights, self.rate(weights[:, :, GUIDE], x4, x16)
 
     def rate(self, coarse: torch.Tensor, x4: torch.Tensor, x16: torch.Tensor) -> torch.Tensor:
         """(N, T) predicted IoU, from features pooled under each mask; gradients stay out of the masks."""

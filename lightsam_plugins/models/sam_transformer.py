@@ -92,12 +92,11 @@ class TokenToImageAttention(Attention):
         self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
     ) -> torch.Tensor:
         """`attend` without projecting keys and values."""
-        heads = (self.heads, -1)
         q = self.split(self.q_proj(queries) * self.scale)
         # The bias of the keys adds the same to all logits of a query: the softmax removes it.
-        q = torch.einsum("nthd,hdc->nhtc", q, self.k_proj.weight.unflatten(0, heads)).flatten(1, 2)
-        seen = ((q @ keys.mT).softmax(-1) @ values).unflatten(1, heads)
-        seen = torch.einsum("nhtc,hdc->nthd", seen, self.v_proj.weight.unflatten(0, heads))
+        q = torch.einsum("nthd,hdc->nhtc", q, self.k_proj.weight.unflatten(0, (self.heads, -1))).flatten(1, 2)
+        seen = ((q @ keys.mT).softmax(-1) @ values).unflatten(1, (self.heads, queries.shape[1]))
+        seen = torch.einsum("nhtc,hdc->nthd", seen, self.v_proj.weight.unflatten(0, (self.heads, -1)))
         return self.out_proj(seen.flatten(2) + self.v_proj.bias)
 
 
@@ -131,7 +130,7 @@ class ImageToTokenAttention(Attention):
             offset = offset.masked_fill(ignored[:, None, :, None], float("-inf"))
         keys = torch.einsum("nthd,hdc->nhtc", keys, self.q_proj.weight.unflatten(0, (self.heads, -1)))
         rows = _rows(keys.flatten(1, 2), len(image))
-        logits = (rows @ located.mT).view(count, self.heads, length, -1)
+        logits = (rows @ located.mT).view(count, self.heads, length, image.shape[1])
         weights = logits.add_(offset).softmax(dim=2).flatten(1, 2)
 
         out = self.out_proj.weight.unflatten(1, (self.heads, -1))

@@ -1,7 +1,7 @@
 """Builds hostile checkpoints, and watches what reading them does.
 
-A small assembler for pickles, the containers they come in, and an audit hook: Python reports every import, every
-opened file, every process and socket to it, whoever asks for them.
+A small assembler for pickles, the containers they come in, and an audit hook: Python reports every import,
+every opened file, every process and socket to it, whoever asks for them.
 """
 
 from __future__ import annotations
