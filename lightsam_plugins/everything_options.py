@@ -141,4 +141,4 @@ def everything_options(spec: ModelSpec, given: Mapping[str, Any]) -> EverythingO
                 hint=f"Did you mean {near[0]!r}?" if near else None,
             )
     chosen = {name: value for name, value in given.items() if value is not None}
-    return EverythingOptions(**{**getattr(spec, "everything_defaults", {}), **chosen})
+    return EverythingOptions(**{**spec.everything_defaults, **chosen})

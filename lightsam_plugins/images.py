@@ -57,7 +57,7 @@ def _from_array(array: npt.NDArray[Any]) -> UInt8Array:
         )
     if 0 in array.shape:
         raise ImageError("the image has no pixels", expected="at least 1 x 1", got=f"{array.shape}")
-    colours = planes[..., :3]
+    colours = planes[..., :3] if planes.shape[2] == 4 else planes
     if colours.dtype == np.uint8 and colours.shape[2] == 3:
         return np.ascontiguousarray(colours)
     scale = scaling(colours)

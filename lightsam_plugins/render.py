@@ -16,9 +16,8 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lightsam_plugins.types import BoolArray
+    from lightsam_plugins.upsample import Crop
 
-Crop: TypeAlias = "tuple[int, int, BoolArray]"
 Rgb: TypeAlias = tuple[int, int, int]
 Rect: TypeAlias = tuple[float, float, float, float]
 

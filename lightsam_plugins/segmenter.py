@@ -38,6 +38,10 @@ class Segmenter:
         dtype: Precision of weights and features; prompts and results are float32 always.
     """
 
+    spec: ModelSpec
+    device: torch.device
+    dtype: torch.dtype
+
     def __init__(
         self,
         network: torch.nn.Module,

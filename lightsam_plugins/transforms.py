@@ -51,7 +51,10 @@ def preprocess(
 
 
 def resize(image: UInt8Array, height: int, width: int) -> UInt8Array:
-    """PIL's antialiased bilinear resize, exactly, without PIL's own copy of the whole image.
+    """PIL's antialiased bilinear resize, without PIL's own copy of the whole image.
+
+    Along x first and then along y, as PIL did when SAM was trained; since version 13 it swaps the two where
+    the height shrinks far more than the width, which moves some values by one.
 
     Args:
         image: (H, W, 3) uint8.
@@ -61,7 +64,7 @@ def resize(image: UInt8Array, height: int, width: int) -> UInt8Array:
     Returns:
         (height, width, 3) uint8.
     """
-    # PIL resizes along x first and rounds; along y every strip of rows can be resized by itself.
+    # PIL rounds between the two, so that every strip of rows can be resized along x by itself.
     narrow = np.empty((image.shape[0], width, 3), np.uint8)
     for rows in strips(*image.shape[:2]):
         narrow[rows] = _resized(image[rows], rows.stop - rows.start, width)

@@ -85,7 +85,9 @@ def _reachable(low: FloatArray, tables: Resampler, limit: np.float32) -> tuple[i
     # Weights that add up to 1 but for rounding can lift a value just below the limit above it.
     floor = limit - np.abs(limit) * np.float32(2.0**-20)
     margin = tables.support // 2 if tables.overshoot else 0
-    likely = _highest(low, margin, tables.overshoot) > floor
+    # What lies in the padding, beyond the last cell that a pixel reads, does not count.
+    seen = low[: tables.rows[0].index[-1, -1] + 1, : tables.columns[0].index[-1, -1] + 1]
+    likely = _highest(seen, margin, tables.overshoot) > floor
     rows, columns = np.flatnonzero(likely.any(1)), np.flatnonzero(likely.any(0))
     if not len(rows):
         return None

@@ -25,6 +25,7 @@ from lightsam_plugins.registry import model_card
 if TYPE_CHECKING:
     from lightsam_plugins.images import UInt8Array
     from lightsam_plugins.segmenter import Segmenter
+    from lightsam_plugins.upsample import Crop
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,16 +171,16 @@ def _one(
     height, width = masks.size
     records = mask_records(masks)
     if job.overlays is not None:
-        _draw(job.overlays, name, pixels, records)
+        _draw(job.overlays, name, pixels, masks.crops())
     state.journal.add({"file": name, "stamp": stamp, "width": width, "height": height, "masks": records})
     return ""
 
 
-def _draw(folder: Path, name: str, pixels: UInt8Array, records: list[Record]) -> None:
+def _draw(folder: Path, name: str, pixels: UInt8Array, crops: list[Crop]) -> None:
     from lightsam_plugins.render import draw
 
     with replacing(folder / f"{name}.png") as part:
-        draw(pixels, record_crops(records), title=f"{name}: {len(records)} masks").save(part)
+        draw(pixels, crops, title=f"{name}: {len(crops)} masks").save(part)
 
 
 def _draw_missing(job: Job, state: _State) -> None:
@@ -190,7 +191,8 @@ def _draw_missing(job: Job, state: _State) -> None:
 
     for name in state.finished():
         if not (job.overlays / f"{name}.png").exists():
-            _draw(job.overlays, name, load_image(state.images[name]), state.journal.read(name)["masks"])
+            crops = record_crops(state.journal.read(name)["masks"])
+            _draw(job.overlays, name, load_image(state.images[name]), crops)
 
 
 def _finish(job: Job, state: _State, settings: Record) -> None:

@@ -33,7 +33,7 @@ def find_images(source: Path, *, recursive: bool, skip: Sequence[Path] = ()) -> 
         source: A file, whatever its suffix, or a folder; there, hidden files and files of other
             types are passed over.
         recursive: Take the folders below too.
-        skip: Folders not to enter, because results go there.
+        skip: Folders below `source` not to enter, because results go there.
 
     Returns:
         Paths by their name relative to the folder, with ``/``, sorted.
@@ -47,7 +47,7 @@ def find_images(source: Path, *, recursive: bool, skip: Sequence[Path] = ()) -> 
         raise InputError(
             f"no file or folder {str(source)!r}", hint="Check the path and the folder you are in."
         )
-    barred = {folder.resolve() for folder in skip} - {source.resolve()}
+    barred = {folder.resolve() for folder in skip if source.resolve() in folder.resolve().parents}
     found = {}
     for path in sorted(source.rglob("*") if recursive else source.glob("*")):
         name = path.relative_to(source)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from lightsam_plugins.masks import Masks
-    from lightsam_plugins.render import Crop
+    from lightsam_plugins.upsample import Crop
 
 
 def mask_records(masks: Masks, *, polygons: bool = False) -> list[dict[str, Any]]:
@@ -41,8 +42,9 @@ def record_crops(records: list[dict[str, Any]]) -> list[Crop]:
     from pycocotools import mask as coco_mask
 
     crops: list[Crop] = []
-    for record in records:
-        x0, y0, x1, y1 = record["box"]
-        inside = coco_mask.decode(record["rle"])[y0:y1, x0:x1].astype(bool)
-        crops.append((x0, y0, inside))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # pycocotools 2.0.11 with numpy 2
+        for record in records:
+            x0, y0, x1, y1 = record["box"]
+            crops.append((x0, y0, coco_mask.decode(record["rle"])[y0:y1, x0:x1].astype(bool)))
     return crops

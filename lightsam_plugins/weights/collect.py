@@ -25,7 +25,7 @@ WRAPPERS = (
 )
 MAX_DEPTH = 64
 MAX_NAMES = 50_000
-MAX_VISITS = 200_000
+MAX_VISITS = 100_000
 MAX_NAME = 1000  # characters
 
 Group = dict[Any, Any] | Inert

@@ -35,7 +35,7 @@ def load_into(
     problems = {
         "missing": [name for name in wanted if name not in given],
         "unexpected": [name for name in given if name not in wanted],
-        "of another shape": [
+        "of another form": [
             f"{name} {_form(given[name])} instead of {_form(target)}"
             for name, target in wanted.items()
             if name in given and not _fits(given[name], target)

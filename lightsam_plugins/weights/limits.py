@@ -50,7 +50,7 @@ class Budget:
     @classmethod
     def of(cls, size: int) -> Budget:
         """The budget of a file of `size` bytes: calls may copy what is in it a few times, not more."""
-        return cls(MAX_OPCODES, 4 * size + 1_000_000)
+        return cls(MAX_OPCODES, 4 * size + 200_000)
 
     def step(self) -> None:
         """Charge one opcode.

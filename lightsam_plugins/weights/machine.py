@@ -11,7 +11,8 @@ import pickletools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lightsam_plugins.weights.allowed import Call, resolve
+from lightsam_plugins.weights.allowed import resolve
+from lightsam_plugins.weights.answers import Call
 from lightsam_plugins.weights.graph import Damaged, Inert, Name, Unsafe
 from lightsam_plugins.weights.stack import Stack
 

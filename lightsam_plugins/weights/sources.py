@@ -61,15 +61,11 @@ class UrlSource:
         return self.final
 
     def _download(self, part: Path, progress: bool) -> None:
-        try:
-            urls.download(self.weights, part, progress=progress)
-            wrong = difference(part, self.weights)
-            if wrong:
-                raise Failed(wrong, "It was not kept.", wrong=True)
-        except Failed as failure:
-            if failure.wrong:
-                urls.discard(part)
-            raise
+        urls.download(self.weights, part, progress=progress)
+        wrong = difference(part, self.weights)
+        if wrong:
+            urls.discard(part)
+            raise Failed(wrong, "It was not kept.", wrong=True)
         urls.finish(part, self.final)
 
     def remove(self, path: Path) -> bool:

@@ -7,7 +7,8 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from lightsam_plugins.weights.allowed import Call, resolve
+from lightsam_plugins.weights.allowed import resolve
+from lightsam_plugins.weights.answers import Call
 from lightsam_plugins.weights.graph import Buffer, Damaged, Name, StorageRef, StorageType, Unsafe, count
 from lightsam_plugins.weights.limits import Bounded, Budget
 from lightsam_plugins.weights.machine import Machine

@@ -77,6 +77,7 @@ def _receive(weights: WeightFile, part: Path, have: int, progress: bool) -> None
             while chunk := _chunk(response):
                 have += len(chunk)
                 if weights.size and have > weights.size:
+                    discard(part)
                     raise Failed(f"a file of more than {weights.size} bytes", _NETWORK, wrong=True)
                 file.write(chunk)
                 bar.update(len(chunk))

@@ -19,7 +19,7 @@ def peak():
 
 
 def peak_growth(prepare: str, measured: str) -> int:
-    """Bytes by which the peak resident memory of a process grows from the end of `prepare` to that of `measured`."""
+    """Bytes by which `measured` raises the peak resident memory that a process had after `prepare`."""
     script = f"{_PRELUDE}\n{prepare}\nbefore = peak()\n{measured}\nprint(json.dumps(peak() - before))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

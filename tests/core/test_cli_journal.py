@@ -137,7 +137,7 @@ def test_photos_are_found_by_type_and_folder(tmp_path):
         (tmp_path / name).touch()
 
     assert list(find_images(tmp_path, recursive=False)) == ["a.png", "b.JPG"]
-    below = find_images(tmp_path, recursive=True, skip=[tmp_path / "results", tmp_path])
+    below = find_images(tmp_path, recursive=True, skip=[tmp_path / "results", tmp_path, tmp_path.parent])
     assert list(below) == ["a.png", "b.JPG", "sub/c.tif"]
 
 

@@ -20,23 +20,19 @@ LABELS = np.array([[1, 0], [1, 1], [1, -1], [1, 0]])
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model and its embeddings of `IMAGES`, encoded once for all tests."""
+    """A model and its embeddings of `IMAGES`, encoded once for all tests: both in a batch, the second alone too."""
 
     model: Segmenter
-    alone: list[Embedding]
-    batch: list[Embedding]
-
-    @property
-    def embedding(self) -> Embedding:
-        """The embedding of the first image."""
-        return self.alone[0]
+    embedding: Embedding
+    second: Embedding
+    second_alone: Embedding
 
 
 @pytest.fixture(scope="module", params=list_models())
 def loaded(request: pytest.FixtureRequest) -> Loaded:
     """Each registered model in turn, with weights from a seed."""
     model = seeded_segmenter(request.param)
-    return Loaded(model, [model.embed(image) for image in IMAGES], model.embed(IMAGES, batch_size=2))
+    return Loaded(model, *model.embed(IMAGES, batch_size=2), model.embed(IMAGES[1]))
 
 
 def supported(spec: ModelSpec) -> dict[str, np.ndarray]:
@@ -75,26 +71,24 @@ def test_one_mask_an_object_at_the_size_of_the_image(loaded: Loaded) -> None:
 
 def test_features_are_of_one_image(loaded: Loaded) -> None:
     """An embedding holds finite features with a batch of one, and names its model."""
-    for embedding in (*loaded.alone, *loaded.batch):
+    for embedding in (loaded.embedding, loaded.second, loaded.second_alone):
         assert embedding.model == loaded.model.name
         assert {tensor.shape[0] for tensor in embedding.features.values()} == {1}
         assert all(tensor.isfinite().all() for tensor in embedding.features.values())
 
 
 def test_a_batch_is_a_loop(loaded: Loaded) -> None:
-    """Images of different sizes encoded together give the masks that each gives alone."""
-    for alone, together, size in zip(loaded.alone, loaded.batch, [(300, 400), (90, 64)], strict=True):
-        prompts = {"points": [[30, 20]]} if "point" in loaded.model.spec.prompts else {"boxes": [5, 5, 60, 50]}
+    """An image encoded together with one of another size gives the masks that it gives alone."""
+    prompts = {"points": [[30, 20]]} if "point" in loaded.model.spec.prompts else {"boxes": [5, 5, 60, 50]}
 
-        assert together.size == alone.size == size
-        close(loaded.model.segment(together, **prompts), loaded.model.segment(alone, **prompts))
+    assert loaded.second.size == loaded.second_alone.size == (90, 64)
+    close(loaded.model.segment(loaded.second, **prompts), loaded.model.segment(loaded.second_alone, **prompts))
 
 
 def test_the_image_matters(loaded: Loaded) -> None:
     """Another image gives another answer to the same prompts."""
-    kind = "point" if "point" in loaded.model.spec.prompts else "box"
-    prompts = {"points": [[30, 20]]} if kind == "point" else {"boxes": [5, 5, 60, 50]}
-    first, second = (loaded.model.segment(embedding, **prompts).logits for embedding in loaded.alone)
+    prompts = {"points": [[30, 20]]} if "point" in loaded.model.spec.prompts else {"boxes": [5, 5, 60, 50]}
+    first, second = (loaded.model.segment(one, **prompts).logits for one in (loaded.embedding, loaded.second))
 
     assert np.abs(first - second).max() > 1e-3 * np.abs(first).max()
 

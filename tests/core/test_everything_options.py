@@ -1,7 +1,6 @@
 """The options of everything mode."""
 
 import dataclasses
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -39,7 +38,7 @@ def test_keywords_are_the_options() -> None:
 
 def test_given_over_models_default_over_sams() -> None:
     """A model's own default beats SAM's, and what the caller gives beats both; None is not given."""
-    model = SimpleNamespace(everything_defaults={"pred_iou_thresh": 0.7, "points_per_side": 16})
+    model = spec(everything_defaults={"pred_iou_thresh": 0.7, "points_per_side": 16})
     options = everything_options(model, {"points_per_side": 8, "pred_iou_thresh": None})
 
     assert (options.points_per_side, options.pred_iou_thresh, options.box_nms_thresh) == (8, 0.7, 0.7)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import zlib
@@ -17,7 +18,7 @@ from peak_memory import peak_growth
 from PIL import Image, ImageOps
 from strategies import seeds
 
-from lightsam_plugins import pixel_values
+from lightsam_plugins import image_files, pixel_values
 from lightsam_plugins.errors import ImageError
 from lightsam_plugins.images import load_image
 
@@ -233,9 +234,9 @@ def test_no_file(tmp_path: Path) -> None:
     """A missing file, a folder and an impossible name are told apart."""
     with pytest.raises(ImageError, match=r"missing\.png.*No such file"):
         load_image(tmp_path / "missing.png")
-    with pytest.raises(ImageError, match="cannot read the image.*it is a folder"):
+    with pytest.raises(ImageError, match=r"cannot read the image.*it is a folder"):
         load_image(tmp_path)
-    with pytest.raises(ImageError, match="cannot read the image.*null"):
+    with pytest.raises(ImageError, match=r"cannot read the image.*null"):
         load_image("a\0b.png")
 
 
@@ -247,11 +248,11 @@ def test_truncated(form: str, tmp_path: Path) -> None:
     path = tmp_path / "cut"
     for part in (0.01, 0.1, 0.5, 0.9):
         path.write_bytes(whole.getvalue()[: max(1, int(len(whole.getvalue()) * part))])
-        with pytest.raises(ImageError, match="cannot read the image .*cut"):
+        with pytest.raises(ImageError, match=r"cannot read the image .*cut"):
             load_image(path)
 
 
-@given(st.data())
+@given(data=st.data())
 def test_damaged(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A file with a few wrong bytes gives an image or an `ImageError`, nothing else."""
     whole = io.BytesIO()
@@ -262,12 +263,9 @@ def test_damaged(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) 
     path = tmp_path_factory.getbasetemp() / "damaged"
     path.write_bytes(bytes(content))
 
-    try:
-        image = load_image(path)
-    except ImageError as error:
-        assert "cannot read the image" in str(error)
-    else:
-        assert image.dtype == np.uint8
+    with pytest.MonkeyPatch.context() as patch, contextlib.suppress(ImageError):
+        patch.setattr(image_files, "MAX_PIXELS", 1 << 20)
+        assert load_image(path).shape[2] == 3
 
 
 def test_values_of_a_file_out_of_range(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
-"""The networks of SAM's family beyond the golden outputs: loading, batches, padding, and what is computed when."""
+"""The networks of SAM's family, beyond the golden outputs: loading, batches, padding, order."""
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from lightsam_plugins.errors import InputError
 from lightsam_plugins.models.layers import ConvBN
@@ -12,6 +13,8 @@ from lightsam_plugins.models.sam_transformer import FEW_ROWS, ImageToTokenAttent
 from lightsam_plugins.models.tiny_vit import TinyViT
 from lightsam_plugins.types import PromptBatch
 from lightsam_plugins.weights import load_into
+
+GRID, LOW_RES = 16, 64  # instead of 64 and 256
 
 pytestmark = pytest.mark.usefixtures("_inference")
 
@@ -25,14 +28,21 @@ def _inference():
 
 @pytest.fixture(scope="module")
 def network(_inference):
-    """SAM's prompt side with random weights; its encoder hands the image through."""
-    return SamNetwork(nn.Identity()).eval()
+    """SAM's prompt side with random weights, behind an encoder that hands the image through."""
+    return small_network()
 
 
 @pytest.fixture(scope="module")
 def features(network):
     """An embedding as an encoder could have made it."""
-    return network.encode(torch.randn(1, 256, 64, 64))
+    return network.encode(torch.randn(1, 256, GRID, GRID))
+
+
+def small_network():
+    """A network of SAM's widths on a small map; everything but its speed is that of the full map."""
+    network = SamNetwork(nn.Identity()).eval()
+    network.prompt_encoder.grid = GRID
+    return network
 
 
 def clicks(count, length):
@@ -128,14 +138,14 @@ def test_attention_by_products_on_the_token_side_equals_the_published_form(count
 @pytest.mark.parametrize("masks", [False, True], ids=["no masks", "masks"])
 def test_objects_do_not_see_each_other(network, features, masks):
     """Five objects decoded together give what each gives alone, in their order."""
-    prompts = PromptBatch(*clicks(5, 2), boxes(5), torch.randn(5, 256, 256) if masks else None)
+    prompts = PromptBatch(*clicks(5, 2), boxes(5), torch.randn(5, LOW_RES, LOW_RES) if masks else None)
 
     logits, iou = network.decode(features, prompts, multimask=False)
     alone = [network.decode(features, prompts[i : i + 1], multimask=False) for i in range(5)]
 
     torch.testing.assert_close(logits, torch.cat([one[0] for one in alone]), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(iou, torch.cat([one[1] for one in alone]), rtol=1e-4, atol=1e-5)
-    assert logits.shape == (5, 1, 256, 256)
+    assert logits.shape == (5, 1, LOW_RES, LOW_RES)
     assert (logits[0] - logits[1]).abs().max() > 1e-3
 
 
@@ -169,13 +179,13 @@ def test_single_mask_is_token_0_and_candidates_are_the_others_best_first(network
     assert (three_iou[:, :-1] >= three_iou[:, 1:]).all()
 
 
-@pytest.mark.parametrize("masks", [None, torch.zeros(0, 256, 256)], ids=["no masks", "masks"])
+@pytest.mark.parametrize("masks", [None, torch.zeros(0, LOW_RES, LOW_RES)], ids=["no masks", "masks"])
 @pytest.mark.parametrize(("multimask", "answers"), [(False, 1), (True, 3)])
 def test_no_prompts_give_no_masks(network, features, masks, multimask, answers):
     """Zero objects decode to empty tensors of the usual form."""
     logits, iou = network.decode(features, PromptBatch(*clicks(0, 1), None, masks), multimask=multimask)
 
-    assert logits.shape == (0, answers, 256, 256)
+    assert logits.shape == (0, answers, LOW_RES, LOW_RES)
     assert iou.shape == (0, answers)
 
 
@@ -205,9 +215,9 @@ def test_epsilon_reaches_the_transformer_and_nothing_else():
 
 def test_features_of_several_images_are_refused(network):
     """Decoding works on one image; the message says what came instead."""
-    features = network.encode(torch.zeros(2, 256, 64, 64))
+    features = network.encode(torch.zeros(2, 256, GRID, GRID))
 
-    with pytest.raises(InputError, match=r"expected an image_embedding .* got shape \(2, 256, 64, 64\)"):
+    with pytest.raises(InputError, match=r"expected an image_embedding .* got shape \(2, 256, 16, 16\)"):
         network.decode(features, PromptBatch(*clicks(2, 1)), multimask=False)
 
 
@@ -217,9 +227,10 @@ def test_gradients_reach_every_weight():
         encoder = tiny_encoder()
         encoder(torch.randn(1, 3, 32, 32)).sum().backward()
         missing = [name for name, weight in encoder.named_parameters() if weight.grad is None]
-        network = SamNetwork(nn.Identity())
-        prompts = PromptBatch(*clicks(1, 1), boxes(1), torch.randn(1, 256, 256))
-        logits, iou = network.decode_all({"image_embedding": torch.randn(1, 256, 64, 64)}, prompts)
+        network = small_network()
+        prompts = PromptBatch(*clicks(1, 1), boxes(1), torch.randn(1, LOW_RES, LOW_RES))
+        features = network.encode(torch.randn(1, 256, GRID, GRID))
+        logits, iou = network.decode_all(features, prompts)
         (logits.sum() + iou.sum()).backward()
         missing += [name for name, weight in network.named_parameters() if weight.grad is None]
 
@@ -228,8 +239,28 @@ def test_gradients_reach_every_weight():
     assert {name for name in missing if not name.endswith("k_proj.bias")} == unused
 
 
-def test_outputs_are_float32(network, features):
-    """No float64 sneaks in through Python numbers or numpy: MPS has none."""
-    prompts = PromptBatch(*clicks(1, 1), boxes(1), torch.from_numpy(np.zeros((1, 256, 256), np.float32)))
+class Dtypes(TorchDispatchMode):
+    """Notes the dtype of every tensor that any operation makes."""
 
-    assert {output.dtype for output in network.decode_all(features, prompts)} == {torch.float32}
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        output = operation(*args, **(kwargs or {}))
+        self.seen |= {leaf.dtype for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor)}
+        return output
+
+
+def test_no_operation_makes_float64(network, features):
+    """Apple's MPS has no float64: neither encoding nor decoding any prompt makes one on the way."""
+    encoder, masks = tiny_encoder(), torch.zeros(1, LOW_RES, LOW_RES)
+    prompts = [PromptBatch(*clicks(1, 2), boxes(1), masks), PromptBatch(*clicks(1, 2))]
+
+    with Dtypes() as dtypes:
+        encoder(torch.zeros(1, 3, 32, 32))
+        for batch in prompts:
+            network.decode(features, batch, multimask=True)
+
+    assert torch.float32 in dtypes.seen
+    assert not {torch.float64, torch.complex128} & dtypes.seen

@@ -160,6 +160,7 @@ def test_endless_work(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -
 
 # --- archives -----------------------------------------------------------------------------------------------
 def link() -> zipfile.ZipInfo:
+    """The directory entry of a symbolic link."""
     info = zipfile.ZipInfo("archive/data/0")
     info.external_attr = 0o120777 << 16
     return info
@@ -256,7 +257,9 @@ def test_archives(name: str, tmp_path: pathlib.Path) -> None:
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_duplicate_entries(tmp_path: pathlib.Path) -> None:
     """Two records of one name would let two readers see two files."""
-    content = archive(("a/data.pkl", raw(b"}")), ("a/data.pkl", raw(call("os", "system", TOUCH))))
+    content = archive(
+        ("a/data.pkl", raw(b"}")), ("a/data.pkl", raw(call("os", "system", text("touch canary"))))
+    )
 
     refuse(tmp_path, content, UnsafeCheckpoint, "several entries")
 

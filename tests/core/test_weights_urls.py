@@ -94,6 +94,21 @@ def test_url_changed_while_away(server: HubServer, tmp_path: pathlib.Path) -> No
     assert fetch(model(url=url), progress=False).read_bytes() == CONTENT
 
 
+def test_a_login_page_costs_nothing(server: HubServer, tmp_path: pathlib.Path) -> None:
+    """What came before is kept when a network answers with a page of its own, and the download goes on."""
+    served, url = server.add_url("/files/fake.pt", CONTENT)
+    served.cuts = [100_000, 0, 0, 0, 0]
+    with pytest.raises(DownloadError):
+        fetch(model(url=url), progress=False)
+    served.content, served.ranges = b"<html>please log in</html>", False
+    with pytest.raises(ChecksumError, match="a file of 26 bytes"):
+        fetch(model(url=url), progress=False)
+    served.content, served.ranges = CONTENT, True
+
+    assert fetch(model(url=url), progress=False).read_bytes() == CONTENT
+    assert server.asked("GET")[-1]["Range"] == "bytes=100000-"
+
+
 def test_url_without_ranges(server: HubServer, tmp_path: pathlib.Path) -> None:
     """A server that cannot go on from the middle is asked for all of it again."""
     served, url = server.add_url("/files/fake.pt", CONTENT)
