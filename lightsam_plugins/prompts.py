@@ -7,7 +7,7 @@ as the user counts them: row i is object i.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -258,7 +258,7 @@ def _require(spec: ModelSpec, kinds: list[Prompt]) -> None:
             able = sorted(name for name, other in MODELS.items() if kind in other.prompts)
             takes = [_KINDS[known] for known in _KINDS if known in spec.prompts]
             raise UnsupportedPrompt(
-                f"{spec.name} does not take {_KINDS[cast('Prompt', kind)]}",
+                f"{spec.name} does not take {_KINDS[kind]}",
                 expected=" or ".join(takes),
                 hint=f"Models that do: {', '.join(able)}." if able else "No registered model does.",
             )

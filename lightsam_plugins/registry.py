@@ -119,8 +119,13 @@ _SPECS = (
     ModelSpec(
         name="nano",
         builder="lightsam_plugins.models.nano:build",
-        weights=WeightFile(filename="nano.safetensors", size=0, bundled=True),
-        params=0,
+        weights=WeightFile(
+            filename="nano.safetensors",
+            size=5_251_766,
+            sha256="6f36433a93b688ebec9d64d2d18639a17f46edce56720f2ce554e77a252fb6c4",
+            bundled=True,
+        ),
+        params=2_619_871,
         encoder_side=384,
         prompt_side=384,
         licence_code="Apache-2.0",

@@ -76,8 +76,9 @@ class Segmenter:
         resolve_dtype(self.dtype, target, self.spec)
         return Segmenter(copy.deepcopy(self._module), self.spec, target, self.dtype)
 
+    # A path as str is a sequence of str to the type checker; it is an image here.
     @overload
-    def embed(self, image: ImageLike, *, batch_size: int = 8) -> Embedding: ...
+    def embed(self, image: ImageLike, *, batch_size: int = 8) -> Embedding: ...  # type: ignore[overload-overlap]
     @overload
     def embed(self, image: Sequence[ImageLike], *, batch_size: int = 8) -> list[Embedding]: ...
 

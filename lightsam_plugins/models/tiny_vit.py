@@ -83,7 +83,8 @@ class WindowAttention(nn.Module):
         qkv = self.qkv(self.norm(x)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         # Gathered at every call, at no measurable cost: biases kept from before a load would be stale.
         bias = self.attention_biases[:, self.distances][None]
-        x = F.scaled_dot_product_attention(*qkv.chunk(3, dim=-1), attn_mask=bias)
+        q, k, v = qkv.chunk(3, dim=-1)
+        x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
         x = x.transpose(1, 2).reshape(batch, rows, columns, side, side, channels)
         x = x.transpose(2, 3).reshape(batch, rows * side, columns * side, channels)
@@ -166,7 +167,7 @@ class TinyViT(nn.Module):
     ) -> None:
         super().__init__()
         self.patch_embed = PatchEmbed(widths[0])
-        passages = [PatchMerging(*widths[i : i + 2], stride=stride) for i, stride in enumerate((2, 2, 1))]
+        passages = [PatchMerging(widths[i], widths[i + 1], stride) for i, stride in enumerate((2, 2, 1))]
         self.layers = nn.Sequential(Stage([MBConv(widths[0]) for _ in range(depths[0])], passages[0]))
         for i in (1, 2, 3):
             blocks = [Block(widths[i], heads[i - 1], windows[i - 1]) for _ in range(depths[i])]

@@ -1,8 +1,8 @@
 """The allow-list: the few names of a checkpoint that mean something, each answered by code of our own.
 
 A pickle names functions and has them called. Here a name is looked up in these tables and nowhere else: what
-torch needs to describe tensors is answered by a function of `answers`, classes of unknown packages become inert
-`Name` objects that cannot be called, and all the rest is refused.
+torch needs to describe tensors is answered by a function of `answers`, classes of unknown packages become
+inert `Name` objects that cannot be called, and all the rest is refused.
 """
 
 from __future__ import annotations

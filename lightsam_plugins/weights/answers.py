@@ -88,12 +88,12 @@ def latin1(arguments: Arguments) -> bytes:
 
 def attribute(arguments: Arguments) -> Name:
     """``getattr(class, "method")``: how protocol 2 writes a method. It stays a name."""
-    owner, attribute = arguments
+    owner, name = arguments
     owner = owner.name if isinstance(owner, Inert) else owner
-    plain = isinstance(attribute, str) and attribute.isidentifier() and len(attribute) < 100
-    if not isinstance(owner, Name) or not plain or attribute.startswith("__") or "()" in owner.text:
+    plain = isinstance(name, str) and name.isidentifier() and len(name) < 100 and not name.startswith("__")
+    if not isinstance(owner, Name) or not plain or "()" in owner.text:
         raise Unsafe("an attribute by getattr")
-    return Name(f"{owner.text}.{attribute}()")
+    return Name(f"{owner.text}.{name}()")
 
 
 def reconstructor(arguments: Arguments) -> Inert:

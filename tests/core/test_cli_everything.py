@@ -26,7 +26,7 @@ QUICK = ["--points-per-side", "4", "--pred-iou-thresh", "0", "--stability-score-
 
 def everything(*args):
     """Run `lightsam everything` in this process."""
-    return CliRunner().invoke(build_app(), ["everything", *map(str, args), *QUICK])
+    return CliRunner().invoke(build_app(), ["everything", *QUICK, *map(str, args)])
 
 
 @pytest.fixture
@@ -187,11 +187,10 @@ def test_overlays_may_not_land_among_the_photos(photos, tmp_path):
 def test_interrupted_run_keeps_what_is_finished_and_goes_on(photos, tmp_path):
     """Ctrl-C after the first photo: exit code 130, it is kept, and the file in the end is the same."""
     target, whole = tmp_path / "masks.json", tmp_path / "whole.json"
-    options = ["--points-per-side", "16", "--pred-iou-thresh", "0", "--stability-score-thresh", "0"]
     code = "from lightsam_plugins.cli import main; main()"
-    command = [sys.executable, "-c", code, "everything", str(photos), *options, "-o"]
+    command = [sys.executable, "-c", code, "everything", str(photos), *QUICK, "--points-per-side", "8"]
     journal = tmp_path / "masks.json.journal"
-    with subprocess.Popen([*command, str(target)], stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([*command, "-o", str(target)], stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < 2):
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
@@ -206,8 +205,8 @@ def test_interrupted_run_keeps_what_is_finished_and_goes_on(photos, tmp_path):
     assert 1 <= count < 3
     assert not kept["info"]["complete"]
 
-    again = subprocess.run([*command, str(target)], capture_output=True, text=True, check=True)
-    subprocess.run([*command, str(whole)], capture_output=True, check=True)
+    again = everything(photos, "--points-per-side", "8", "-o", target)
+    everything(photos, "--points-per-side", "8", "-o", whole)
 
     assert f"{count} of 3 already finished, going on with {3 - count}" in again.stderr
     assert target.read_bytes() == whole.read_bytes()
