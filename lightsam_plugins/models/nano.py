@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -15,6 +17,10 @@ from lightsam_plugins.types import LOW_RES, Features, PromptBatch
 # Taken off the predicted IoU of each mask before the best is chosen: masks 1 and 2 are right less often than they
 # believe. Set on the validation part of the training data.
 OVERCONFIDENCE = (0.0, 0.03, 0.03)
+
+# The focal loss leaves logits flatter than SAM's. Scaled by this, stability scores (IoU of the masks at logits of +1
+# and -1) have the meaning they have for SAM; masks are what they were.
+SHARPNESS = 4.0
 
 
 class Nano(nn.Module):
@@ -45,6 +51,8 @@ class Nano(nn.Module):
 
         The single answer is the best of the three by predicted IoU, and only that one is brought to full size.
         """
+        if prompts.masks is not None:
+            prompts = replace(prompts, masks=prompts.masks / SHARPNESS)
         weights, quality = self.decoder.propose(features, prompts)
         quality = (quality - quality.new_tensor(OVERCONFIDENCE)).clamp(min=0)
         quality, order = quality.sort(1, descending=True)
@@ -52,7 +60,7 @@ class Nano(nn.Module):
         chosen = weights.gather(1, order[:, :, None, None, None].expand(-1, -1, *weights.shape[2:]))
         logits = guided(chosen, features["guide"])
         logits = functional.interpolate(logits, size=(LOW_RES, LOW_RES), mode="bilinear", align_corners=False)
-        logits = clean(logits, prompts, features["s8"].shape[-1] * 8)
+        logits = clean(logits * SHARPNESS, prompts, features["s8"].shape[-1] * 8)
         return logits, quality
 
 

@@ -35,6 +35,7 @@ _STORAGES = {
 # Scalars, options and paths that training scripts leave beside the weights.
 _LEFTOVERS = (
     *("numpy.dtype", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "torch.device"),
+    *("numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer"),
     *("pathlib.Path", "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath"),
     *("types.SimpleNamespace", "ultralytics.utils.IterableSimpleNamespace"),
     "ultralytics.yolo.utils.IterableSimpleNamespace",
