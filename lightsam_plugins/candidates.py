@@ -97,9 +97,7 @@ class Candidates:
             logits[index] = self._logits.pop(row)
         return logits, found.scores[rows], found.boxes[rows]
 
-    def _filter(
-        self, logits: torch.Tensor, scores: torch.Tensor, start: int
-    ) -> tuple[_Found, FloatArray]:
+    def _filter(self, logits: torch.Tensor, scores: torch.Tensor, start: int) -> tuple[_Found, FloatArray]:
         options, view = self._options, self.view
         flat = scores.float().flatten()
         rows = (flat > options.pred_iou_thresh).nonzero()[:, 0]

@@ -60,9 +60,7 @@ def _device_hint(wanted: torch.device) -> str:
     return "Use device='auto' to take the best one there is."
 
 
-def resolve_dtype(
-    dtype: str | torch.dtype | None, device: torch.device, spec: ModelSpec
-) -> torch.dtype:
+def resolve_dtype(dtype: str | torch.dtype | None, device: torch.device, spec: ModelSpec) -> torch.dtype:
     """The precision to run `spec` in on `device`; float32 unless asked otherwise.
 
     Args:

@@ -15,19 +15,16 @@ import numpy as np
 from lightsam_plugins.candidates import Candidates, View
 from lightsam_plugins.errors import Cancelled, Interrupted
 from lightsam_plugins.everything_join import Part, join
-from lightsam_plugins.pixel_values import UInt8Array
 from lightsam_plugins.point_grid import CropBox, crop_boxes
 from lightsam_plugins.types import Embedding, FloatArray, Frame
 
 if TYPE_CHECKING:
-    import torch
-
     from lightsam_plugins.everything_options import EverythingOptions
     from lightsam_plugins.masks import Masks
+    from lightsam_plugins.pixel_values import UInt8Array
+    from lightsam_plugins.runner import Runner
 
 Progress: TypeAlias = Callable[[int, int], bool | None]
-Encoder: TypeAlias = Callable[[UInt8Array], Embedding]
-Clicker: TypeAlias = "Callable[[Embedding, FloatArray], tuple[torch.Tensor, torch.Tensor]]"
 
 
 class _Stop(Exception):
@@ -35,23 +32,19 @@ class _Stop(Exception):
 
 
 def segment_everything(
+    runner: Runner,
     source: UInt8Array | Embedding,
     frame: Frame,
     options: EverythingOptions,
-    encode: Encoder,
-    click: Clicker,
-    chunk: int,
     progress: Progress | None,
 ) -> Masks:
     """Run everything mode; see `Segmenter.everything`.
 
     Args:
+        runner: The model.
         source: (H, W, 3) uint8 RGB, or an embedding where there are no crop layers.
         frame: How the whole image lies in the input frame.
         options: The checked options.
-        encode: Encodes one image or crop.
-        click: Logits (n, 3, 256, 256) and scores (n, 3) of (n, 2) clicks, in pixels of the encoded image.
-        chunk: Clicks at once.
         progress: Called with (clicks done, clicks in all); returning False stops.
 
     Raises:
@@ -61,12 +54,13 @@ def segment_everything(
     crops = crop_boxes(frame.height, frame.width, options.crop_n_layers, options.crop_overlap_ratio)
     grids = options.grids()
     total = sum(len(grids[layer]) for layer, _ in crops)
+    chunk = _chunk(runner, options)
     parts: list[Part] = []
     current: Candidates | None = None
     done = 0
     try:
         for layer, crop in crops:
-            view = _view(source, frame, crop, grids[layer], encode, click)
+            view = _view(runner, source, frame, crop, grids[layer])
             current = Candidates(view, options)
             for start in range(0, len(view.points), chunk):
                 current.decode(start, start + chunk)
@@ -84,16 +78,17 @@ def segment_everything(
     return join(parts, frame, options)
 
 
+def _chunk(runner: Runner, options: EverythingOptions) -> int:
+    """Clicks a decoder call: what was asked for, but no more than a CPU can do well."""
+    wanted = options.points_per_batch
+    return min(wanted, runner.chunk) if runner.device.type == "cpu" else wanted
+
+
 def _view(
-    source: UInt8Array | Embedding,
-    frame: Frame,
-    crop: CropBox,
-    grid: FloatArray,
-    encode: Encoder,
-    click: Clicker,
+    runner: Runner, source: UInt8Array | Embedding, frame: Frame, crop: CropBox, grid: FloatArray
 ) -> View:
     """Encode one crop and lay its grid of clicks."""
     x0, y0, x1, y1 = crop
-    embedding = source if isinstance(source, Embedding) else encode(source[y0:y1, x0:x1])
+    embedding = source if isinstance(source, Embedding) else runner.encode([source[y0:y1, x0:x1]])[0]
     points = grid * np.asarray((x1 - x0, y1 - y0), np.float32)
-    return View(crop, embedding.frame, (frame.height, frame.width), points, partial(click, embedding))
+    return View(crop, embedding.frame, (frame.height, frame.width), points, partial(runner.click, embedding))

@@ -94,7 +94,9 @@ def _suppress_between_crops(parts: list[Part], threshold: float) -> list[Part]:
     owner = np.repeat(np.arange(len(parts)), [len(part.scores) for part in parts])
     kept = nms(np.concatenate([part.boxes for part in parts]), 1 / np.asarray(sizes)[owner], threshold)
     starts = np.searchsorted(owner, np.arange(len(parts)))
-    return [part.take(np.sort(kept[owner[kept] == index]) - starts[index]) for index, part in enumerate(parts)]
+    return [
+        part.take(np.sort(kept[owner[kept] == index]) - starts[index]) for index, part in enumerate(parts)
+    ]
 
 
 def _crops(part: Part) -> list[Crop]:

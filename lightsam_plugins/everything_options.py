@@ -118,7 +118,9 @@ def _check_number(name: str, value: Any, low: float, high: float, *, whole: bool
     # `not (low <= value <= high)` also refuses NaN.
     if isinstance(value, bool) or not isinstance(value, kinds) or not (low <= value <= high):
         span = f">= {low}" if high == float("inf") else f"{low}..{high}"
-        raise OptionError(name, expected=f"{'a whole number' if whole else 'a number'} {span}", got=repr(value))
+        raise OptionError(
+            name, expected=f"{'a whole number' if whole else 'a number'} {span}", got=repr(value)
+        )
 
 
 def everything_options(spec: ModelSpec, given: Mapping[str, Any]) -> EverythingOptions:

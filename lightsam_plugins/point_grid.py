@@ -30,7 +30,7 @@ def point_grid(per_side: int) -> FloatArray:
 
 
 def layer_grids(per_side: int, n_layers: int, downscale: int) -> list[FloatArray]:
-    """One grid a crop layer, each `downscale` times sparser a side than the one before (at least one point)."""
+    """One grid a crop layer, each with `downscale` times fewer points a side than the one before, at least 1."""
     return [point_grid(max(1, per_side // downscale**layer)) for layer in range(n_layers + 1)]
 
 

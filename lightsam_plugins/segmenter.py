@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack, cast, overload
 
 import numpy as np
 import torch
 
 from lightsam_plugins.devices import resolve_device, resolve_dtype
-from lightsam_plugins.errors import EmbeddingMismatch, ImageError, OptionError
+from lightsam_plugins.errors import ImageError, OptionError
 from lightsam_plugins.everything import Progress, segment_everything
 from lightsam_plugins.everything_options import EverythingKeywords, everything_options
 from lightsam_plugins.masks import Masks
-from lightsam_plugins.pixel_values import UInt8Array
 from lightsam_plugins.prompts import make_prompts, require_everything
-from lightsam_plugins.transforms import frame_for, load_image, preprocess
-from lightsam_plugins.types import LOW_RES, Embedding, Features, FloatArray, PromptBatch
+from lightsam_plugins.runner import Runner
+from lightsam_plugins.transforms import load_image
+from lightsam_plugins.types import LOW_RES, Embedding
 
 if TYPE_CHECKING:
+    from lightsam_plugins.pixel_values import UInt8Array
     from lightsam_plugins.registry import ModelSpec
-    from lightsam_plugins.types import ArrayLike, Frame, ImageLike, Network
-
-CPU_CHUNK = 16  # objects a decoder call: more is slower on a CPU, and memory grows with it
-ACCELERATOR_CHUNK = 64
+    from lightsam_plugins.types import ArrayLike, Frame, ImageLike
 
 
 class Segmenter:
@@ -50,8 +47,7 @@ class Segmenter:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.spec, self.device, self.dtype = spec, torch.device(device), dtype
-        self._module = network.eval().requires_grad_(False).to(self.device, dtype)
-        self._network = cast("Network", self._module)
+        self._runner = Runner(network, spec, self.device, dtype)
 
     def __repr__(self) -> str:
         dtype = str(self.dtype).removeprefix("torch.")
@@ -74,7 +70,7 @@ class Segmenter:
         if target == self.device:
             return self
         resolve_dtype(self.dtype, target, self.spec)
-        return Segmenter(copy.deepcopy(self._module), self.spec, target, self.dtype)
+        return Segmenter(copy.deepcopy(self._runner.module), self.spec, target, self.dtype)
 
     # A path as str is a sequence of str to the type checker; it is an image here.
     @overload
@@ -102,10 +98,10 @@ class Segmenter:
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise OptionError("batch_size", expected="a whole number >= 1", got=repr(batch_size))
         if not isinstance(image, list | tuple):
-            return self._encode([load_image(cast("ImageLike", image))])[0]
+            return self._runner.encode([load_image(cast("ImageLike", image))])[0]
         embeddings: list[Embedding] = []
         for start in range(0, len(image), batch_size):
-            embeddings += self._encode([load_image(one) for one in image[start : start + batch_size]])
+            embeddings += self._runner.encode([load_image(one) for one in image[start : start + batch_size]])
         return embeddings
 
     def segment(
@@ -137,18 +133,17 @@ class Segmenter:
             EmbeddingMismatch: The embedding was made by another model.
             ImageError: The image cannot be read.
         """
-        source = self._open(image)
-        frame = source.frame if isinstance(source, Embedding) else self._frame(source)
+        source, frame = self._open(image)
         prompts = make_prompts(
             self.spec, frame, boxes=boxes, points=points, point_labels=point_labels, mask_input=mask_input
         )
-        candidates = 3 if multimask else 1
+        candidates, chunk = (3 if multimask else 1), self._runner.chunk
         logits = np.empty((len(prompts) * candidates, LOW_RES, LOW_RES), np.float32)
         scores = np.empty(len(logits), np.float32)
         if len(prompts):
-            embedding = source if isinstance(source, Embedding) else self._encode([source])[0]
-            for start in range(0, len(prompts), self._chunk):
-                some = self._decode(embedding, prompts[start : start + self._chunk], multimask=multimask)
+            embedding = source if isinstance(source, Embedding) else self._runner.encode([source])[0]
+            for start in range(0, len(prompts), chunk):
+                some = self._runner.decode(embedding, prompts[start : start + chunk], multimask=multimask)
                 rows = slice(start * candidates, start * candidates + some[1].numel())
                 logits[rows] = some[0].flatten(0, 1).float().cpu().numpy()
                 scores[rows] = some[1].flatten().float().cpu().numpy()
@@ -185,7 +180,7 @@ class Segmenter:
         """
         require_everything(self.spec)
         settings = everything_options(self.spec, options)
-        source = self._open(image)
+        source, frame = self._open(image)
         if isinstance(source, Embedding) and settings.crop_n_layers:
             raise OptionError(
                 "crop_n_layers",
@@ -193,19 +188,10 @@ class Segmenter:
                 got=str(settings.crop_n_layers),
                 hint="Crops are encoded one by one: pass the image itself.",
             )
-        chunk = settings.points_per_batch
-        if self.device.type == "cpu":
-            chunk = min(chunk, self._chunk)
-        frame = source.frame if isinstance(source, Embedding) else self._frame(source)
-        return segment_everything(source, frame, settings, self._encode_one, self._click, chunk, progress)
+        return segment_everything(self._runner, source, frame, settings, progress)
 
-    @property
-    def _chunk(self) -> int:
-        """Objects a decoder call; a network may know better by an attribute `prompt_chunk`."""
-        usual = CPU_CHUNK if self.device.type == "cpu" else ACCELERATOR_CHUNK
-        return int(getattr(self._module, "prompt_chunk", usual))
-
-    def _open(self, source: ImageLike | Embedding) -> UInt8Array | Embedding:
+    def _open(self, source: ImageLike | Embedding) -> tuple[UInt8Array | Embedding, Frame]:
+        """The pixels of an image, or an embedding that fits this model; and the frame of either."""
         if isinstance(source, list | tuple):
             raise ImageError(
                 "one image is segmented at a time",
@@ -213,64 +199,7 @@ class Segmenter:
                 got=f"a {type(source).__name__} of {len(source)}",
                 hint="Loop over model.embed(images), which encodes them in batches.",
             )
-        if not isinstance(source, Embedding):
-            return load_image(source)
-        if source.model != self.name:
-            raise EmbeddingMismatch(
-                f"the embedding was made by {source.model!r}",
-                expected=f"one made by {self.name!r}",
-                hint="Encode the image with this model: model.embed(image).",
-            )
-        moved = source.to(self.device)
-        features = {
-            name: tensor.to(self.dtype) if tensor.is_floating_point() else tensor
-            for name, tensor in moved.features.items()
-        }
-        return replace(moved, features=features)
-
-    def _frame(self, image: UInt8Array) -> Frame:
-        return frame_for(image, side=self.spec.prompt_side, fit=self.spec.fit)
-
-    def _encode_one(self, image: UInt8Array) -> Embedding:
-        return self._encode([image])[0]
-
-    @torch.inference_mode()
-    def _encode(self, images: list[UInt8Array]) -> list[Embedding]:
-        spec = self.spec
-        frames = [self._frame(image) for image in images]
-        tensors = [
-            preprocess(image, frame, side=spec.encoder_side, mean=spec.mean, std=spec.std)
-            for image, frame in zip(images, frames, strict=True)
-        ]
-        batch = torch.stack(tensors).to(self.device, self.dtype)
-        features = self._network.encode(batch)
-        return [Embedding(_rows(features, row, len(frames)), frame, spec.name) for row, frame in enumerate(frames)]
-
-    @torch.inference_mode()
-    def _decode(
-        self, embedding: Embedding, prompts: PromptBatch, *, multimask: bool
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One decoder call: logits (N, K, 256, 256) and scores (N, K)."""
-        return self._network.decode(
-            dict(embedding.features), _move(prompts, self.device), multimask=multimask
-        )
-
-    def _click(self, embedding: Embedding, points: FloatArray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Three candidates of each of the (n, 2) clicks, in pixels of the image of the embedding."""
-        prompts = make_prompts(self.spec, embedding.frame, points=points[:, None])
-        return self._decode(embedding, prompts, multimask=True)
-
-
-def _rows(features: Features, row: int, count: int) -> Features:
-    # A clone, so that one embedding of a batch does not keep the memory of all of them.
-    return {name: tensor if count == 1 else tensor[row : row + 1].clone() for name, tensor in features.items()}
-
-
-def _move(prompts: PromptBatch, device: torch.device) -> PromptBatch:
-    boxes, masks = prompts.boxes, prompts.masks
-    return PromptBatch(
-        prompts.points.to(device),
-        prompts.labels.to(device),
-        None if boxes is None else boxes.to(device),
-        None if masks is None else masks.to(device),
-    )
+        if isinstance(source, Embedding):
+            return self._runner.fit(source), source.frame
+        image = load_image(source)
+        return image, self._runner.frame(image)

@@ -65,12 +65,14 @@ class Frame:
     def to_input(self, xy: npt.ArrayLike) -> FloatArray:
         """Map ``(..., 2)`` or ``(..., 4)`` coordinates from original pixels to the input frame."""
         array = np.asarray(xy, np.float64)
-        return (array * np.tile(self.scale, array.shape[-1] // 2)).astype(np.float32)
+        mapped: FloatArray = (array * np.tile(self.scale, array.shape[-1] // 2)).astype(np.float32)
+        return mapped
 
     def to_image(self, xy: npt.ArrayLike) -> FloatArray:
         """Map ``(..., 2)`` or ``(..., 4)`` coordinates from the input frame to original pixels."""
         array = np.asarray(xy, np.float64)
-        return (array / np.tile(self.scale, array.shape[-1] // 2)).astype(np.float32)
+        mapped: FloatArray = (array / np.tile(self.scale, array.shape[-1] // 2)).astype(np.float32)
+        return mapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,4 +187,3 @@ class Embedding:
                 got=f"{type(error).__name__}: {error}",
                 hint="Encode the image again with model.embed(image).",
             ) from error
-

@@ -12,7 +12,7 @@ import lightsam_plugins as ls
 from lightsam_plugins import errors
 
 LIST = Path(__file__).with_name("public_api.txt")
-POLICY = f"A name may go only with a new major version and an entry in CHANGELOG.md; new names go into {LIST.name}."
+POLICY = f"A name goes only with a new major version and an entry in CHANGELOG.md; new ones: {LIST.name}."
 
 
 def public_names() -> list[str]:
@@ -43,7 +43,11 @@ def test_every_name_is_there_and_remembered(name: str) -> None:
 
 def test_all_errors_are_public() -> None:
     """Every class of the error tree can be caught by its name in the package."""
-    tree = {name for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, Exception)}
+    tree = {
+        name
+        for name, value in vars(errors).items()
+        if inspect.isclass(value) and issubclass(value, Exception)
+    }
 
     assert tree <= set(ls.__all__)
 

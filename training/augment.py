@@ -57,7 +57,9 @@ class Pool:
         grid = functional.affine_grid(matrices, [count, 3, side, side], align_corners=False)
         images = functional.grid_sample(images - 116, grid, padding_mode="zeros", align_corners=False) + 116
         half = functional.affine_grid(matrices, [count, 1, side // 2, side // 2], align_corners=False)
-        labels = functional.grid_sample(labels, half, mode="nearest", padding_mode="zeros", align_corners=False)
+        labels = functional.grid_sample(
+            labels, half, mode="nearest", padding_mode="zeros", align_corners=False
+        )
         return Batch(self._colour(images), labels[:, 0].long(), torch.from_numpy(self.complete[index]))
 
     def _view(self) -> torch.Tensor:
@@ -75,8 +77,12 @@ class Pool:
     def _colour(self, images: torch.Tensor) -> torch.Tensor:
         count = len(images)
         rng = self.rng
-        gain = torch.tensor(rng.normal(1, 0.18, (count, 1, 1, 1)) + rng.normal(0, 0.07, (count, 3, 1, 1))).float()
-        offset = torch.tensor(rng.normal(0, 14, (count, 1, 1, 1)) + rng.normal(0, 7, (count, 3, 1, 1))).float()
+        gain = torch.tensor(
+            rng.normal(1, 0.18, (count, 1, 1, 1)) + rng.normal(0, 0.07, (count, 3, 1, 1))
+        ).float()
+        offset = torch.tensor(
+            rng.normal(0, 14, (count, 1, 1, 1)) + rng.normal(0, 7, (count, 3, 1, 1))
+        ).float()
         images = (images - 116) * gain + 116 + offset
         grey = torch.from_numpy(rng.random(count) < 0.12)[:, None, None, None]
         images = torch.where(grey, images.mean(1, keepdim=True), images)

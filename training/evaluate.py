@@ -72,7 +72,12 @@ def checks(name: str, row: dict[str, float]) -> list[str]:
         for column, bar in zip(("box", "click 1", "click 3"), BARS[name], strict=True):
             if row[column] < bar:
                 failed.append(f"{column} {row[column]:.3f} < {bar}")
-    for high, low in (("box", "filled box"), ("click 3", "click 2"), ("click 2", "click 1"), ("rated best", "click 1")):
+    for high, low in (
+        ("box", "filled box"),
+        ("click 3", "click 2"),
+        ("click 2", "click 1"),
+        ("rated best", "click 1"),
+    ):
         if row[high] < row[low]:
             failed.append(f"{high} {row[high]:.3f} < {low} {row[low]:.3f}")
     if row["box"] - row["no image"] < 0.15:
@@ -92,11 +97,15 @@ def table(rows: dict[str, dict[str, float]]) -> str:
 
 def main() -> None:
     """Run the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default="nano")
     parser.add_argument("--weights", type=Path)
-    parser.add_argument("--validation", action="store_true", help="the validation part of train, for choosing")
+    parser.add_argument(
+        "--validation", action="store_true", help="the validation part of train, for choosing"
+    )
     parser.add_argument("--grabcut", action="store_true", help="add OpenCV's GrabCut with the same boxes")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

@@ -1,6 +1,6 @@
 """Turn a training checkpoint into the file that ships: averaged weights, norms folded, half precision.
 
-    python -m training.export --state runs/state.pt --out lightsam_plugins/assets/nano.safetensors
+python -m training.export --state runs/state.pt --out lightsam_plugins/assets/nano.safetensors
 """
 
 from __future__ import annotations

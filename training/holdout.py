@@ -54,7 +54,11 @@ def tiles(image: UInt8, labels: Labels) -> Iterator[tuple[UInt8, Labels]]:
     if max(height, width) <= WHOLE:
         yield image, labels
         return
-    corners = [(y, x) for y in range(0, max(height - TILE, 0) + 1, TILE) for x in range(0, max(width - TILE, 0) + 1, TILE)]
+    corners = [
+        (y, x)
+        for y in range(0, max(height - TILE, 0) + 1, TILE)
+        for x in range(0, max(width - TILE, 0) + 1, TILE)
+    ]
     windows = [np.s_[y : y + TILE, x : x + TILE] for y, x in corners]
     windows.sort(key=lambda window: -len(np.unique(labels[window])))
     for window in windows[:2]:
@@ -116,20 +120,19 @@ def composites(sources: Sources, *, apart: bool = True) -> Iterator[Case]:
 
 
 def coin_labels(image: npt.NDArray[np.uint8]) -> Labels:
-    """scikit-image's coins by threshold and clean-up: Otsu on the flattened image, closed, filled, small parts removed."""
+    """scikit-image's coins: Otsu's threshold on the flattened photo, closed, filled, opened; whole coins only."""
     from scipy import ndimage
 
-    flat = image.astype(np.float32) - cv2.GaussianBlur(image.astype(np.float32), (0, 0), 40)
-    level, _ = cv2.threshold(cv2.normalize(flat, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
-    binary = cv2.normalize(flat, None, 0, 255, cv2.NORM_MINMAX) > level
-    binary = ndimage.binary_fill_holes(ndimage.binary_closing(binary, iterations=3))
-    binary = ndimage.binary_opening(binary, iterations=4)
-    labels, count = ndimage.label(binary)
+    grey = image.astype(np.float32)
+    flat = cv2.normalize(grey - cv2.GaussianBlur(grey, (0, 0), 40), None, 0, 255, cv2.NORM_MINMAX)
+    level, _ = cv2.threshold(flat.astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
+    binary = ndimage.binary_fill_holes(ndimage.binary_closing(flat > level, iterations=3))
+    labels, _ = ndimage.label(ndimage.binary_opening(binary, iterations=4))
     areas = np.bincount(labels.ravel())
-    for value in range(1, count + 1):
-        rows, columns = np.nonzero(labels == value)
-        touches = rows.min() == 0 or columns.min() == 0 or rows.max() == image.shape[0] - 1 or columns.max() == image.shape[1] - 1
-        if areas[value] < 0.25 * np.median(areas[1:]) or areas[value] > 4 * np.median(areas[1:]) or touches:
+    middle = np.median(areas[1:])
+    border = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    for value in range(1, len(areas)):
+        if value in border or not 0.25 * middle <= areas[value] <= 4 * middle:
             labels[labels == value] = 0
     return labels.astype(np.int32)
 

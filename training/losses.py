@@ -31,7 +31,9 @@ def iou(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return (answer & wanted).sum((2, 3)) / union
 
 
-def total_loss(logits: torch.Tensor, rated: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def total_loss(
+    logits: torch.Tensor, rated: torch.Tensor, targets: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Token 0 always answers; of the other two the better one does, so that they part ways on ambiguous clicks.
 
     Returns:

@@ -1,6 +1,6 @@
 """Build the training pool: square samples of a fixed size in two flat files, read by memory mapping.
 
-    python -m training.pool --data DIR --out DIR --count 9000 --jobs 2
+python -m training.pool --data DIR --out DIR --count 9000 --jobs 2
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.random import Generator
 
 from training.garments import pseudo_mask
-from training.scenes import Sample, composite, degrade, packed
+from training.scenes import Sample, composite, packed
 from training.sources import Labels, Sources, UInt8, read_rgb
 
 SIZE = 320

@@ -63,7 +63,9 @@ def candidate_ious(model: Any, embedding: Any, case: Case) -> list[tuple[float, 
     centres = [[deepest(mask)[1]] for mask in case.masks]
     masks = model.segment(embedding, points=centres, multimask=True)
     answers = masks.dense().reshape(len(case.masks), -1, *case.image.shape[:2])
-    each = [[iou(answer, wanted) for answer in trio] for trio, wanted in zip(answers, case.masks, strict=True)]
+    each = [
+        [iou(answer, wanted) for answer in trio] for trio, wanted in zip(answers, case.masks, strict=True)
+    ]
     return [(row[0], max(row)) for row in each]
 
 
@@ -82,7 +84,7 @@ def grabcut(image: UInt8, box: tuple[int, int, int, int], side: int = 320) -> Ma
     """OpenCV's GrabCut from the box, five rounds, at most `side` pixels long; the filled box where it gives up."""
     scale = min(1.0, side / max(image.shape[:2]))
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    x0, y0, x1, y1 = (int(round(value * scale)) for value in box)
+    x0, y0, x1, y1 = (round(value * scale) for value in box)
     rectangle = x0, y0, max(2, x1 - x0), max(2, y1 - y0)
     mask = np.zeros(small.shape[:2], np.uint8)
     cv2.setRNGSeed(0)

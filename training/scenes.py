@@ -35,7 +35,7 @@ def texture_fill(sources: Sources, rng: Generator, size: int) -> UInt8:
     tile = cv2.resize(tile, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
     repeats = [int(np.ceil(size / side)) for side in tile.shape[:2]]
     image = np.tile(tile, (repeats[0], repeats[1], 1))[:size, :size]
-    return recolour(np.rot90(image, rng.integers(4)).copy(), rng, 0.5)
+    return recolour(np.rot90(image, int(rng.integers(4))).copy(), rng, 0.5)
 
 
 def recolour(image: UInt8, rng: Generator, amount: float) -> UInt8:
@@ -60,7 +60,7 @@ def background(sources: Sources, rng: Generator, size: int) -> UInt8:
     if kind < 0.5:
         return texture_fill(sources, rng, size)
     if kind < 0.65:
-        field = np.stack([smooth_noise(rng, size, rng.integers(1, 4)) for _ in range(3)], -1)
+        field = np.stack([smooth_noise(rng, size, int(rng.integers(1, 4))) for _ in range(3)], -1)
         return np.clip(rng.uniform(20, 235, 3) + rng.uniform(2, 40) * field, 0, 255).astype(np.uint8)
     if kind < 0.8 and sources.garments:
         image = read_rgb(sources.garments[rng.integers(len(sources.garments))])
@@ -115,8 +115,8 @@ def pick_object(sources: Sources, rng: Generator, size: int) -> UInt8:
         return cut
     if kind < 0.8:
         return blob(sources, rng, size)
-    cut = photo_cutout(sources, rng)
-    return blob(sources, rng, size) if cut is None else cut
+    from_photo = photo_cutout(sources, rng)
+    return blob(sources, rng, size) if from_photo is None else from_photo
 
 
 def self_only(sources: Sources) -> bool:
@@ -124,7 +124,9 @@ def self_only(sources: Sources) -> bool:
     return sources.split == "holdout"
 
 
-def paste(sample: Sample, cut: UInt8, rng: Generator, label: int, side: float, at: tuple[float, float]) -> None:
+def paste(
+    sample: Sample, cut: UInt8, rng: Generator, label: int, side: float, at: tuple[float, float]
+) -> None:
     """Draw a cut-out of longest side `side` centred `at` into the sample, in place; the label map follows alpha."""
     height, width = cut.shape[:2]
     scale = side / max(height, width)
@@ -142,7 +144,7 @@ def paste(sample: Sample, cut: UInt8, rng: Generator, label: int, side: float, a
     layer = cv2.warpAffine(np.ascontiguousarray(cut), matrix, size, flags=cv2.INTER_LINEAR)
     alpha = layer[..., 3:].astype(np.float32) / 255
     if rng.random() < 0.3:
-        shift = np.float32([[1, 0, rng.uniform(-8, 8)], [0, 1, rng.uniform(0, 10)]])
+        shift = np.array([[1, 0, rng.uniform(-8, 8)], [0, 1, rng.uniform(0, 10)]], np.float32)
         shadow = cv2.GaussianBlur(cv2.warpAffine(alpha, shift, size), (0, 0), rng.uniform(2, 8))
         sample.image[:] = sample.image * (1 - rng.uniform(0.2, 0.6) * shadow[..., None])
     colour = layer[..., :3].astype(np.float32)
@@ -163,14 +165,18 @@ def composite(sources: Sources, rng: Generator, size: int) -> Sample:
         if not copies:
             cut = pick_object(sources, rng, size)
         share = base * rng.uniform(0.85, 1.15) if copies else np.exp(rng.uniform(np.log(0.1), np.log(0.85)))
-        drawn = cut if copies and rng.random() < 0.7 else np.dstack([recolour(cut[..., :3], rng, 0.4), cut[..., 3]])
+        drawn = (
+            cut
+            if copies and rng.random() < 0.7
+            else np.dstack([recolour(cut[..., :3], rng, 0.4), cut[..., 3]])
+        )
         centre = tuple(rng.uniform(0.08, 0.92, 2) * size)
         paste(sample, drawn, rng, label, share * size, centre)
     return Sample(degrade(sample.image, rng), sample.labels)
 
 
 def packed(sources: Sources, rng: Generator, size: int) -> Sample:
-    """Many similar convex bodies side by side: grains, cells, coins; touching or apart, dark or bright, textured or flat."""
+    """Many similar bodies side by side: grains, cells, coins; touching or apart, textured or flat."""
     radius = size * np.exp(rng.uniform(np.log(0.03), np.log(0.14)))
     gap = rng.choice([0.75, 0.95, 1.05, 1.3])
     aspect = rng.choice([1.0, 1.0, 1.4, 2.2])
@@ -186,7 +192,9 @@ def packed(sources: Sources, rng: Generator, size: int) -> Sample:
     for label, spot in enumerate(centres, 1):
         long = radius * np.exp(rng.normal(0, spread)) * np.sqrt(aspect)
         axes = (max(long, 2), max(long / aspect * rng.uniform(0.85, 1.15), 2))
-        cv2.ellipse(labels, (tuple(spot.tolist()), (2 * axes[0], 2 * axes[1]), rng.uniform(0, 180)), label, -1)
+        cv2.ellipse(
+            labels, (tuple(spot.tolist()), (2 * axes[0], 2 * axes[1]), rng.uniform(0, 180)), label, -1
+        )
     if rng.random() < 0.7:
         labels = warp_labels(labels, rng, radius)
     return Sample(degrade(render_bodies(sources, rng, labels, radius), rng), labels)
@@ -207,12 +215,13 @@ def render_bodies(sources: Sources, rng: Generator, labels: Labels, radius: floa
     size = labels.shape[0]
     image = background(sources, rng, size).astype(np.float32)
     inside = labels > 0
-    fill = texture_fill(sources, rng, size).astype(np.float32)
+    fill = texture_fill(sources, rng, size).astype(np.float64)
     if rng.random() < 0.5:
         fill = fill * rng.uniform(0, 0.5) + rng.uniform(10, 245, 3)
     count = int(labels.max()) + 1
     gain = 1 + rng.uniform(0, 0.25) * rng.standard_normal((count, 1)) + 0.05 * rng.standard_normal((count, 3))
-    depth = cv2.distanceTransform((inside & ~rims(labels)).astype(np.uint8), cv2.DIST_L2, 3) / np.float32(radius)
+    depth = cv2.distanceTransform((inside & ~rims(labels)).astype(np.uint8), cv2.DIST_L2, 3)
+    depth /= np.float32(radius)
     dome = 1 + rng.uniform(-0.5, 0.5) * (np.minimum(depth, 1) - 0.5)
     body = fill * gain[labels] * dome[..., None]
     if rng.random() < 0.5:
@@ -241,11 +250,11 @@ def degrade(image: UInt8, rng: Generator) -> UInt8:
     if rng.random() < 0.5:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.5))
     if rng.random() < 0.5:
-        noise = rng.normal(0, rng.uniform(2, 14), image.shape[:2] + (rng.choice([1, 3]),))
+        noise = rng.normal(0, rng.uniform(2, 14), (*image.shape[:2], rng.choice([1, 3])))
         image = np.clip(image + noise, 0, 255).astype(np.uint8)
     if rng.random() < 0.4:
         data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 95))])[1]
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
     if rng.random() < 0.2:
         image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     return image

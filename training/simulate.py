@@ -46,7 +46,9 @@ def dilate(maps: torch.Tensor, kernel: int) -> torch.Tensor:
     return functional.max_pool2d(rows, (kernel, 1), 1, (kernel // 2, 0))
 
 
-def draw_point(region: torch.Tensor, sharp: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def draw_point(
+    region: torch.Tensor, sharp: torch.Tensor, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
     """One cell of each region, the likelier the deeper inside.
 
     Args:

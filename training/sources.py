@@ -27,12 +27,17 @@ def is_val(name: object) -> bool:
     return zlib.crc32(str(name).encode()) % VAL_SHARE == 0
 
 
-def read_rgb(path: Path) -> UInt8:
-    """An image file as (H, W, 3) uint8 RGB."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+def read_image(path: Path, flags: int) -> npt.NDArray[Any]:
+    """An image file as OpenCV reads it."""
+    image = cv2.imread(str(path), flags)
     if image is None:
         raise FileNotFoundError(f"cannot read the image {path}")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return image
+
+
+def read_rgb(path: Path) -> UInt8:
+    """An image file as (H, W, 3) uint8 RGB."""
+    return cv2.cvtColor(read_image(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,9 @@ class Sources:
 
     def nuclei(self, name: str) -> tuple[UInt8, Labels]:
         """One microscopy image and its label map."""
-        labels = cv2.imread(str(self.root / "dsb2018" / f"{name}_label.png"), cv2.IMREAD_UNCHANGED)
-        return read_rgb(self.root / "dsb2018" / f"{name}.png"), labels.astype(np.int32)
+        folder = self.root / "dsb2018"
+        labels = read_image(folder / f"{name}_label.png", cv2.IMREAD_UNCHANGED)
+        return read_rgb(folder / f"{name}.png"), labels.astype(np.int32)
 
     @cached_property
     def _coco(self) -> tuple[dict[int, Any], dict[int, list[Any]]]:
@@ -101,7 +107,9 @@ class Sources:
     def textures(self) -> list[Path]:
         """Tileable textures; nets and chainmail are full of holes and are left out."""
         skip = ("/Net", "/Chainmail")
-        return [self.root / name for name in self.names("ambientcg128") if not any(word in name for word in skip)]
+        return [
+            self.root / name for name in self.names("ambientcg128") if not any(word in name for word in skip)
+        ]
 
     @cached_property
     def garments(self) -> list[Path]:
@@ -112,7 +120,7 @@ class Sources:
 @lru_cache(maxsize=4096)
 def read_cutout(path: Path) -> UInt8:
     """(H, W, 4) uint8 RGBA, cropped to its alpha."""
-    image = cv2.cvtColor(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
+    image = cv2.cvtColor(read_image(path, cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
     rows, columns = np.nonzero(image[..., 3] > 127)
     return image[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
 

@@ -12,7 +12,7 @@ import argparse
 import math
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -20,18 +20,24 @@ import torch.distributed as dist
 import torch.multiprocessing as processes
 
 from lightsam_plugins.models.nano import Nano
+from lightsam_plugins.types import PromptBatch
 from training.augment import Batch, Pool
 from training.losses import edge_loss, total_loss
 from training.simulate import Session, pick_objects
 
-STAGES = ((0.0, 128, 10), (0.28, 192, 8), (0.54, 256, 6), (0.75, 384, 4))  # from share of time: side, images a rank
+STAGES = (
+    (0.0, 128, 10),
+    (0.28, 192, 8),
+    (0.54, 256, 6),
+    (0.75, 384, 4),
+)  # from share of time: side, images a rank
 PROMPTS = 4  # objects an image
 RATE, WARMUP, DECAY = 1.6e-3, 150, 0.02
 
 
-@dataclass
+@dataclass(frozen=True)
 class Run:
-    """Settings of one training process."""
+    """Settings of one training process, as on the command line."""
 
     pool: Path
     out: Path
@@ -40,7 +46,6 @@ class Run:
     seed: int
     device: str
     scale: float
-    start: float
 
 
 def stage(progress: float) -> tuple[int, int]:
@@ -51,11 +56,13 @@ def stage(progress: float) -> tuple[int, int]:
 def learning_rate(progress: float, step: int) -> float:
     """Linear warm-up, flat for a third of the time, then a cosine to 1 %."""
     decay = max(0.0, (progress - 0.35) / 0.65)
-    return RATE * min(1.0, (step + 1) / WARMUP) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(decay, 1))))
+    return (
+        RATE * min(1.0, (step + 1) / WARMUP) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(decay, 1))))
+    )
 
 
-def forward(model: Nano, batch: Batch, generator: torch.Generator, device: str) -> tuple[torch.Tensor, list[float]]:
-    """The loss of one batch over one to three rounds of prompts, and the mean IoU of token 0 per round."""
+def forward(model: Nano, batch: Batch, generator: torch.Generator, device: str) -> tuple[torch.Tensor, float]:
+    """The loss of one batch over one to three rounds of prompts, and the mean IoU of mask 0 in the first round."""
     targets = pick_objects(batch.labels, PROMPTS, generator)
     occupied = (batch.labels > 0).float().repeat_interleave(PROMPTS, 0)
     features = model.encode(batch.images.to(device))
@@ -63,23 +70,23 @@ def forward(model: Nano, batch: Batch, generator: torch.Generator, device: str) 
     loss = 0.3 * edge_loss(features["keys"], labels, batch.complete.to(device))
     session = Session(targets, generator)
     session.start((occupied - targets).clamp(min=0))
-    rounds = 1 + int(torch.rand((), generator=generator) < 0.55) + int(torch.rand((), generator=generator) < 0.35)
-    reached = []
+    rounds = 1 + sum(bool(torch.rand((), generator=generator) < share) for share in (0.55, 0.35))
+    reached = 0.0
     for index in range(rounds):
         logits, rated = model.decoder(features, to_device(session.batch(), device))
         step, true = total_loss(logits, rated, targets.to(device))
         loss = loss + step / rounds
-        reached.append(float(true[:, 0].mean()))
+        if index == 0:
+            reached = float(true[:, 0].mean())
         if index + 1 < rounds:
             session.correct(logits[:, 0].detach().float().cpu(), keep_mask=0.65)
     return loss, reached
 
 
-def to_device(prompts: object, device: str) -> object:
+def to_device(prompts: PromptBatch, device: str) -> PromptBatch:
     """A prompt batch on another device."""
-    from lightsam_plugins.types import PromptBatch
-
-    return PromptBatch(*(getattr(prompts, name).to(device) for name in ("points", "labels", "boxes", "masks")))
+    tensors = (prompts.points, prompts.labels, prompts.boxes, prompts.masks)
+    return PromptBatch(*(tensor.to(device) for tensor in tensors if tensor is not None))
 
 
 def average_gradients(model: torch.nn.Module, ranks: int) -> None:
@@ -89,11 +96,8 @@ def average_gradients(model: torch.nn.Module, ranks: int) -> None:
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     flat = torch.cat([g.reshape(-1) for g in gradients])
     dist.all_reduce(flat)
-    flat /= ranks
-    offset = 0
-    for gradient in gradients:
-        gradient.copy_(flat[offset : offset + gradient.numel()].view_as(gradient))
-        offset += gradient.numel()
+    for gradient, part in zip(gradients, (flat / ranks).split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
 
 
 class Average:
@@ -113,85 +117,125 @@ class Average:
                 self.state[name].copy_(value)
 
 
+@dataclass
+class Report:
+    """Losses and IoU since the last line that was printed."""
+
+    every: int = 50
+    losses: list[float] = field(default_factory=list)
+    ious: list[float] = field(default_factory=list)
+    images: int = 0
+    since: float = field(default_factory=time.monotonic)
+
+    def add(self, loss: float, reached: float, images: int, status: str) -> None:
+        """Note one step; print a line every `every` steps."""
+        self.losses.append(loss)
+        self.ious.append(reached)
+        self.images += images
+        if len(self.losses) < self.every:
+            return
+        now = time.monotonic()
+        loss, reached = (sum(values) / len(values) for values in (self.losses, self.ious))
+        rate = self.images / (now - self.since)
+        print(f"{status}  loss {loss:.3f}  first IoU {reached:.3f}  {rate:.1f} img/s", flush=True)
+        self.losses, self.ious, self.images, self.since = [], [], 0, now
+
+
+class Trainer:
+    """One rank: a thread of its own on the CPU, or the GPU. Goes on from the checkpoint that is there."""
+
+    def __init__(self, rank: int, run: Run) -> None:
+        self.rank, self.run = rank, run
+        torch.manual_seed(run.seed)
+        self.model = Nano().to(run.device).train()
+        # Not fused: on a CPU that kernel scrambles updates where weight and gradient differ in memory format.
+        self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=RATE, weight_decay=DECAY, foreach=True)
+        self.average = Average(self.model)
+        self.step, self.passes, self.spent = 0, 0, 0.0
+        self.path = run.out / "state.pt"
+        if self.path.exists():
+            self.load()
+        self.pool = Pool(run.pool, run.seed + 97 * rank + self.step)
+        self.generator = torch.Generator().manual_seed(run.seed + 31 * rank + self.step)
+
+    def load(self) -> None:
+        """Take up where the checkpoint stands."""
+        saved = torch.load(self.path, map_location=self.run.device, weights_only=True)
+        self.model.load_state_dict(saved["model"])
+        self.optimiser.load_state_dict(saved["optimiser"])
+        self.average.state = saved["average"]
+        self.step, self.spent, self.passes = saved["step"], saved["spent"], saved["passes"]
+
+    def save(self, spent: float) -> None:
+        """Write all that is needed to go on, atomically."""
+        state = {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "average": self.average.state,
+            "step": self.step,
+            "spent": spent,
+            "passes": self.passes,
+        }
+        torch.save(state, self.path.with_suffix(".part"))
+        self.path.with_suffix(".part").replace(self.path)
+
+    def clock(self, begun: float) -> float:
+        """Seconds of training so far; all ranks agree on rank 0's."""
+        seconds = torch.tensor([self.spent + time.monotonic() - begun])
+        if self.run.ranks > 1:
+            dist.broadcast(seconds, 0)
+        return float(seconds)
+
+    def train(self) -> None:
+        """Run to the end of the time."""
+        begun = saved = time.monotonic()
+        report = Report()
+        while (seconds := self.clock(begun)) < self.run.minutes * 60:
+            progress = seconds / (self.run.minutes * 60)
+            side, images = stage(progress)
+            images = max(1, int(images * self.run.scale))
+            loss, reached = self.update(progress, side, images)
+            if self.rank:
+                continue
+            status = f"{seconds / 60:6.1f} min  step {self.step}  passes {self.passes}  side {side}"
+            report.add(loss, reached, images * self.run.ranks, status)
+            if time.monotonic() - saved > 120:
+                saved = time.monotonic()
+                self.save(seconds)
+        if self.rank == 0:
+            self.save(self.run.minutes * 60)
+
+    def update(self, progress: float, side: int, images: int) -> tuple[float, float]:
+        """One step on `images` views of `side` pixels; returns the loss and the IoU of the first round."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(progress, self.step)
+        loss, reached = forward(self.model, self.pool.batch(images, side), self.generator, self.run.device)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        average_gradients(self.model, self.run.ranks)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
+        self.optimiser.step()
+        self.average.update(self.model, self.step)
+        self.step += 1
+        self.passes += images * self.run.ranks
+        return float(loss.detach()), reached
+
+
 def train(rank: int, run: Run) -> None:
-    """One rank: a thread of its own on the CPU, or the GPU."""
+    """Set up one rank and train."""
     if run.ranks > 1:
         os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="29511")
         dist.init_process_group("gloo", rank=rank, world_size=run.ranks)
     if run.device == "cpu":
-        torch.set_num_threads(1)
-    torch.manual_seed(run.seed)
-    model = Nano().to(run.device).train()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=DECAY, foreach=True)
-    average, step, spent, passes = Average(model), 0, 0.0, 0
-    path = run.out / "state.pt"
-    if path.exists():
-        saved = torch.load(path, map_location=run.device, weights_only=True)
-        model.load_state_dict(saved["model"])
-        optimiser.load_state_dict(saved["optimiser"])
-        average.state, step, spent, passes = saved["average"], saved["step"], saved["spent"], saved["passes"]
-    pool = Pool(run.pool, run.seed + 97 * rank + step)
-    generator = torch.Generator().manual_seed(run.seed + 31 * rank + step)
-    begun = last = time.monotonic()
-    saved_at = begun
-    losses: list[float] = []
-    ious: list[float] = []
-    while True:
-        clock = torch.tensor([spent + time.monotonic() - begun])
-        if run.ranks > 1:
-            dist.broadcast(clock, 0)
-        progress = float(clock) / (run.minutes * 60)
-        if progress >= 1:
-            break
-        side, images = stage(progress)
-        images = int(images * run.scale)
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(progress, step)
-        loss, reached = forward(model, pool.batch(images, side), generator, run.device)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        average_gradients(model, run.ranks)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
-        optimiser.step()
-        average.update(model, step)
-        step += 1
-        passes += images * run.ranks
-        losses.append(float(loss.detach()))
-        ious.append(reached[0])
-        if rank == 0 and step % 50 == 0:
-            now = time.monotonic()
-            rate = 50 * images * run.ranks / (now - last)
-            print(
-                f"{float(clock) / 60:6.1f} min  step {step}  passes {passes}  side {side}  "
-                f"loss {sum(losses) / len(losses):.3f}  first IoU {sum(ious) / len(ious):.3f}  {rate:.1f} img/s",
-                flush=True,
-            )
-            losses, ious, last = [], [], now
-        if rank == 0 and time.monotonic() - saved_at > 120:
-            saved_at = time.monotonic()
-            save(path, model, optimiser, average, step, spent + saved_at - begun, passes)
-    if rank == 0:
-        save(path, model, optimiser, average, step, run.minutes * 60, passes)
+        torch.set_num_threads(1)  # two threads a rank wait for each other; two ranks hardly do
+    Trainer(rank, run).train()
 
 
-def save(
-    path: Path, model: Nano, optimiser: torch.optim.Optimizer, average: Average, step: int, spent: float, passes: int
-) -> None:
-    """Write all that is needed to go on, atomically."""
-    state = {
-        "model": model.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "average": average.state,
-        "step": step,
-        "spent": spent,
-        "passes": passes,
-    }
-    torch.save(state, path.with_suffix(".part"))
-    path.with_suffix(".part").replace(path)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+def main() -> None:
+    """Read the command line and train."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--pool", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=100)
@@ -199,10 +243,13 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--scale", type=float, default=1.0, help="factor on the images a step")
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    settings = Run(**vars(options), start=time.monotonic())
+    settings = Run(**vars(parser.parse_args()))
+    settings.out.mkdir(parents=True, exist_ok=True)
     if settings.ranks > 1:
-        processes.spawn(train, (settings,), settings.ranks)
+        processes.spawn(train, (settings,), settings.ranks)  # type: ignore[attr-defined, no-untyped-call]
     else:
         train(0, settings)
+
+
+if __name__ == "__main__":
+    main()

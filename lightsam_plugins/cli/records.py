@@ -20,15 +20,17 @@ def mask_records(masks: Masks, *, polygons: bool = False) -> list[dict[str, Any]
         pixels, ``box`` (xyxy, half-open), ``rle`` (COCO) and, if asked for, ``polygons``: rings of (x, y).
     """
     rings = masks.polygons() if polygons else [[] for _ in range(len(masks))]
+    scores, stability = masks.scores.tolist(), masks.stability.tolist()
+    areas, boxes = masks.areas.tolist(), masks.boxes.astype(int).tolist()
     records = []
     for i, (rle, outline) in enumerate(zip(masks.rle(), rings, strict=True)):
         record = {
             "object": i // masks.candidates,
             "candidate": i % masks.candidates,
-            "score": round(float(masks.scores[i]), 4),
-            "stability": round(float(masks.stability[i]), 4),
-            "area": int(masks.areas[i]),
-            "box": [int(edge) for edge in masks.boxes[i]],
+            "score": round(scores[i], 4),
+            "stability": round(stability[i], 4),
+            "area": areas[i],
+            "box": boxes[i],
             "rle": rle,
         }
         if polygons:

@@ -231,10 +231,9 @@ def _table(masks: Masks) -> Table:
     table = Table(*headings, box=boxes.SIMPLE_HEAD)
     for heading in ("score", "stability", "area px", "box x0 y0 x1 y1"):
         table.add_column(heading, justify="right")
-    for i in range(len(masks)):
-        names = [str(i // masks.candidates), str(i % masks.candidates)][: 1 + (masks.candidates > 1)]
-        box = " ".join(f"{edge:.0f}" for edge in masks.boxes[i])
-        table.add_row(
-            *names, f"{masks.scores[i]:.2f}", f"{masks.stability[i]:.2f}", f"{masks.areas[i]:,}", box
-        )
+    rows = zip(masks.scores, masks.stability, masks.areas, masks.boxes, strict=True)
+    for i, (score, stability, area, corners) in enumerate(rows):
+        names = [str(i // masks.candidates), str(i % masks.candidates)][: len(headings)]
+        box = " ".join(f"{edge:.0f}" for edge in corners)
+        table.add_row(*names, f"{score:.2f}", f"{stability:.2f}", f"{area:,}", box)
     return table

@@ -1,4 +1,4 @@
-"""`nano`: the promptable segmenter that ships inside the wheel, in the same split as SAM (image once, prompts cheap)."""
+"""`nano`: the promptable segmenter inside the wheel, split as SAM is (image once, prompts cheap)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from lightsam_plugins.models.nano_clean import clean
 from lightsam_plugins.models.nano_decoder import TOKENS, NanoDecoder, guided
 from lightsam_plugins.models.nano_encoder import ConvUnit, NanoEncoder
 from lightsam_plugins.types import LOW_RES, Features, PromptBatch
-
 
 # Taken off the predicted IoU of each mask before the best is chosen: masks 1 and 2 are right less often than they
 # believe. Set on the validation part of the training data.
@@ -42,7 +41,7 @@ class Nano(nn.Module):
 
     def encode(self, images: torch.Tensor) -> Features:
         """Encode (B, 3, S, S) normalised images to the maps the decoder adds up."""
-        return self.encoder(images)  # type: ignore[no-any-return]
+        return self.encoder(images)
 
     def decode(
         self, features: Features, prompts: PromptBatch, *, multimask: bool

@@ -14,7 +14,7 @@ TOKENS = 3  # masks a prompt: number 0 is trained to be right on the whole, the 
 
 
 class Refine(nn.Module):
-    """Residual pair of 3x3 convolutions without normalisation; `gain` starts at zero, so training starts at identity."""
+    """Residual pair of 3x3 convolutions without norm; `gain` starts at zero, so training starts at identity."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -64,14 +64,18 @@ class NanoDecoder(nn.Module):
         image = {name: share(value, count) for name, value in features.items() if name.startswith("s")}
         drawn, similar = fine_maps(prompts, features["keys"], side)
         coarse = coarse_maps(prompts, side, drawn.device)
-        x8 = functional.relu(image["s8"] + self.enter(torch.cat([coarse, functional.avg_pool2d(similar, 2)], 1)))
+        x8 = functional.relu(
+            image["s8"] + self.enter(torch.cat([coarse, functional.avg_pool2d(similar, 2)], 1))
+        )
         x8 = self.body8(x8)
         x16 = self.body16(functional.relu(image["s16"] + self.to16(x8)))
         x32 = self.body32(functional.relu(image["s32"] + self.to32(x16)))
         x32 = x32 + self.mix32(x32.mean((2, 3)))[:, :, None, None]
         x16 = functional.relu(self.out16(x16 + upsample(self.up16(x32))))
         x8 = functional.relu(self.out8(x8 + upsample(self.up8(x16))))
-        x4 = functional.relu(image["s4"] + upsample(self.up4(x8)) + self.enter4(torch.cat([drawn, similar], 1)))
+        x4 = functional.relu(
+            image["s4"] + upsample(self.up4(x8)) + self.enter4(torch.cat([drawn, similar], 1))
+        )
         x4 = x4 + self.body4(x4)
         weights = self.coarse(x4).unflatten(1, (TOKENS, GUIDE + 1))
         return weights, self.rate(weights[:, :, GUIDE], x4, x16)
@@ -83,7 +87,9 @@ class NanoDecoder(nn.Module):
         area = soft.sum(2, keepdim=True)
         pooled = torch.matmul(soft, x4.detach().flatten(2).transpose(1, 2)) / area.clamp(min=1)
         certain = (soft * (2 * soft - 1).abs()).sum(2, keepdim=True) / area.clamp(min=1)
-        margin = (soft > 0.73).to(soft.dtype).sum(2, keepdim=True) / (soft > 0.27).to(soft.dtype).sum(2, keepdim=True).clamp(min=1)
+        margin = (soft > 0.73).to(soft.dtype).sum(2, keepdim=True) / (soft > 0.27).to(soft.dtype).sum(
+            2, keepdim=True
+        ).clamp(min=1)
         scene = x16.detach().mean((2, 3))[:, None].expand(-1, tokens, -1)
         share_of_frame = (area / soft.shape[2]).sqrt()
         inputs = torch.cat([pooled, scene, certain, margin, share_of_frame], 2)

@@ -59,7 +59,9 @@ class Attention(nn.Module):
         self.norm1, self.norm2 = nn.LayerNorm(channels), nn.LayerNorm(channels)
         self.qkv = nn.Linear(channels, 3 * channels)
         self.proj = nn.Linear(channels, channels)
-        self.mlp = nn.Sequential(nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels))
+        self.mlp = nn.Sequential(
+            nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels)
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         batch, channels, height, width = x.shape
@@ -96,7 +98,9 @@ class NanoEncoder(nn.Module):
         self.guide = ConvUnit(w2, GUIDE, act=False)
         self.keys = nn.Conv2d(p4, KEYS, 1)
         sizes = zip((p4, p8, p16, w32), PROJECTIONS, strict=True)
-        self.project = nn.ModuleList(nn.Conv2d(i, o, 3 if o == PROJECTIONS[0] else 1, padding="same") for i, o in sizes)
+        self.project = nn.ModuleList(
+            nn.Conv2d(i, o, 3 if o == PROJECTIONS[0] else 1, padding="same") for i, o in sizes
+        )
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         x2 = self.stem(images)
@@ -112,6 +116,8 @@ class NanoEncoder(nn.Module):
             "guide": self.guide(x2 + upsample(self.down[3](f4))),
             "keys": functional.normalize(keys, dim=2).flatten(1, 2),
         }
-        for name, layer, value in zip(("s4", "s8", "s16", "s32"), self.project, (f4, f8, f16, x32), strict=True):
+        for name, layer, value in zip(
+            ("s4", "s8", "s16", "s32"), self.project, (f4, f8, f16, x32), strict=True
+        ):
             features[name] = layer(value)
         return features

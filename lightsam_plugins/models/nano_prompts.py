@@ -35,7 +35,9 @@ def click_maps(prompts: PromptBatch, grid: Grid, label: int, widths: tuple[float
     is the largest product.
     """
     wanted = (prompts.labels == label)[..., None]
-    dx, dy = ((prompts.points[..., axis, None] - grid.centres) ** 2 for axis in (0, 1))  # (N, P, W), (N, P, H)
+    dx, dy = (
+        (prompts.points[..., axis, None] - grid.centres) ** 2 for axis in (0, 1)
+    )  # (N, P, W), (N, P, H)
     maps = []
     for width in widths:
         across, down = (torch.exp(squared / (-2 * width**2)) * wanted for squared in (dx, dy))
@@ -68,7 +70,9 @@ class BoxProfiles:
             empty = prompts.points.new_zeros((len(prompts), 2, len(centres)))
             return cls(empty, empty[:, 0], empty[:, 0, :1])
         low, high = prompts.boxes[:, axis, None], prompts.boxes[:, axis + 2, None]
-        present = (prompts.boxes[:, 2:3] > prompts.boxes[:, :1]).to(centres.dtype)  # an empty box stands for none
+        present = (prompts.boxes[:, 2:3] > prompts.boxes[:, :1]).to(
+            centres.dtype
+        )  # an empty box stands for none
         edges = torch.stack([centres - low, high - centres], 1) * present[:, None]
         relative = ((2 * centres - low - high) / (high - low).clamp(min=1)).abs().clamp(max=2)
         return cls(edges, relative * present, present)
@@ -148,7 +152,9 @@ def coarse_maps(prompts: PromptBatch, side: int, device: torch.device) -> torch.
         given = (prompts.labels == label).any(1).to(torch.float32)[:, None, None].expand(-1, cells, cells)
         clicks += [*click_maps(prompts, grid, label, (6.0, 20.0, side / 6)), given]
     edges = box_maps(across, down, 16.0)
-    relative = torch.stack([across.relative[:, None].expand(-1, cells, -1), down.relative[..., None].expand(-1, -1, cells)], 1)
+    relative = torch.stack(
+        [across.relative[:, None].expand(-1, cells, -1), down.relative[..., None].expand(-1, -1, cells)], 1
+    )
     mask, has_mask = mask_map(prompts, grid)
     has_box = across.present[..., None, None]
     if prompts.boxes is None:
@@ -157,4 +163,6 @@ def coarse_maps(prompts: PromptBatch, side: int, device: torch.device) -> torch.
         extent = (prompts.boxes[:, 2:] - prompts.boxes[:, :2]).clamp(min=1) / side
         size = extent.log()[:, :, None, None] * 0.5 * has_box
     constants = torch.cat([size, has_box, has_mask], 1).expand(-1, -1, cells, cells)
-    return torch.cat([torch.stack(clicks, 1), edges, edges.amin(1, keepdim=True), relative, mask, constants], 1)
+    return torch.cat(
+        [torch.stack(clicks, 1), edges, edges.amin(1, keepdim=True), relative, mask, constants], 1
+    )

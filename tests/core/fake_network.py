@@ -52,7 +52,9 @@ class Wand(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """(N, K, 256, 256) logits of +-LEVEL, and IoU that falls with the rank."""
         self.decoded.append(len(prompts))
-        inside = torch.stack([self._mask(features["image"][0], prompts[i : i + 1]) for i in range(len(prompts))])
+        inside = torch.stack(
+            [self._mask(features["image"][0], prompts[i : i + 1]) for i in range(len(prompts))]
+        )
         logits = (inside.float() * 2 - 1) * self.scale
         if prompts.masks is not None:
             logits = logits + prompts.masks
@@ -132,7 +134,9 @@ def blocks(
         (height, width, 3) uint8 and the blocks as ``xyxy``, row by row.
     """
     random = np.random.default_rng(seed)
-    levels = random.permutation([(r, g, b) for r in (90, 150, 210) for g in (0, 120, 240) for b in (0, 120, 240)])
+    levels = random.permutation(
+        [(r, g, b) for r in (90, 150, 210) for g in (0, 120, 240) for b in (0, 120, 240)]
+    )
     image = np.full((height, width, 3), 50, np.uint8)
     found = []
     for index in range(cells * cells):

@@ -1,4 +1,4 @@
-"""Any registered model at its real size, with weights from a seed: what must hold whatever the weights are."""
+"""Any registered model at its real size, with weights from a seed."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from lightsam_plugins.segmenter import Segmenter
 
 
 def seeded_network(name: str) -> torch.nn.Module:
-    """The network of a model; every weight drawn, none left at zero or one, so that no branch is without effect."""
+    """The network of a model; no weight is left at zero or one, so that no branch is without effect."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = build_network(model_card(name))
@@ -26,7 +26,7 @@ def seeded_segmenter(name: str) -> Segmenter:
 def photo(height: int, width: int, seed: int = 0) -> np.ndarray:
     """A smooth image of coloured waves, (height, width, 3) uint8."""
     random = np.random.default_rng(seed)
-    y, x = np.mgrid[0:1:height * 1j, 0:1:width * 1j]
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     waves = [
         sum(np.sin(2 * np.pi * (fx * x + fy * y) + phase) for fx, fy, phase in random.uniform(-6, 6, (5, 3)))
         for _ in range(3)

@@ -29,7 +29,7 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
 
 @given(st.integers(0, 40), st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), st.integers(0, 999))
 def test_nms_is_the_greedy_definition(count: int, threshold: float, seed: int) -> None:
-    """The fast suppression keeps the same boxes in the same order as the definition, ties and empty boxes included."""
+    """The fast suppression keeps what the definition keeps, in its order, ties and empty boxes included."""
     random = np.random.default_rng(seed)
     corner = random.integers(0, 12, (count, 2))
     boxes = np.concatenate([corner, corner + random.integers(0, 8, (count, 2))], 1).astype(np.float32)
@@ -82,9 +82,7 @@ def test_crops_as_in_sams_generator() -> None:
     ]
 
 
-@given(
-    st.integers(1, 300), st.integers(1, 300), st.integers(0, 3), st.floats(0, 0.9)
-)
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 3), st.floats(0, 0.9))
 def test_crops_of_each_layer_cover_the_image(height: int, width: int, layers: int, overlap: float) -> None:
     """Crops lie inside the image, are never empty, and those of each layer cover every pixel."""
     crops = crop_boxes(height, width, layers, overlap)

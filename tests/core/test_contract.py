@@ -1,12 +1,15 @@
-"""What every registered model promises, whatever its architecture and weights. A new model needs no edit here."""
+"""What every registered model promises, whatever its architecture and weights."""
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
 from seeded import photo, seeded_segmenter
 
-from lightsam_plugins.errors import UnsupportedPrompt
+from lightsam_plugins.devices import resolve_dtype
+from lightsam_plugins.errors import DeviceError, UnsupportedPrompt
 from lightsam_plugins.masks import Masks
 from lightsam_plugins.registry import ModelSpec, list_models
 from lightsam_plugins.segmenter import Segmenter
@@ -14,13 +17,15 @@ from lightsam_plugins.types import Embedding
 
 IMAGES = [photo(300, 400), photo(90, 64, seed=1)]
 BOXES = np.array([[40, 30, 200, 180], [5, 5, 60, 50], [150, 100, 390, 290], [0, 0, 400, 300]])
-POINTS = np.array([[[120, 90], [300, 250]], [[30, 20], [200, 200]], [[250, 200], [20, 20]], [[200, 150], [1, 1]]])
+POINTS = np.array(
+    [[[120, 90], [300, 250]], [[30, 20], [200, 200]], [[250, 200], [20, 20]], [[200, 150], [1, 1]]]
+)
 LABELS = np.array([[1, 0], [1, 1], [1, -1], [1, 0]])
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model and its embeddings of `IMAGES`, encoded once for all tests: both in a batch, the second alone too."""
+    """A model and its embeddings of `IMAGES`: both in a batch, and the second alone."""
 
     model: Segmenter
     embedding: Embedding
@@ -42,10 +47,12 @@ def supported(spec: ModelSpec) -> dict[str, np.ndarray]:
         given["boxes"] = BOXES
     if "point" in spec.prompts:
         negative = "negative_point" in spec.prompts
-        given |= {"points": POINTS, "point_labels": LABELS if negative else np.abs(LABELS * [1, 0]) + [0, -1]}
+        given |= {"points": POINTS, "point_labels": LABELS if negative else np.where(LABELS == 0, -1, LABELS)}
     if "mask" in spec.prompts:
         cells = np.mgrid[-1:1:256j, -1:1:256j]
-        given["mask_input"] = np.stack([6 - 12 * np.hypot(*(cells - shift)) for shift in (-0.4, -0.1, 0.1, 0.4)])
+        given["mask_input"] = np.stack(
+            [6 - 12 * np.hypot(*(cells - shift)) for shift in (-0.4, -0.1, 0.1, 0.4)]
+        )
     return given
 
 
@@ -82,7 +89,9 @@ def test_a_batch_is_a_loop(loaded: Loaded) -> None:
     prompts = {"points": [[30, 20]]} if "point" in loaded.model.spec.prompts else {"boxes": [5, 5, 60, 50]}
 
     assert loaded.second.size == loaded.second_alone.size == (90, 64)
-    close(loaded.model.segment(loaded.second, **prompts), loaded.model.segment(loaded.second_alone, **prompts))
+    close(
+        loaded.model.segment(loaded.second, **prompts), loaded.model.segment(loaded.second_alone, **prompts)
+    )
 
 
 def test_the_image_matters(loaded: Loaded) -> None:
@@ -108,7 +117,9 @@ def test_objects_are_independent_and_keep_their_order(loaded: Loaded) -> None:
     together = loaded.model.segment(loaded.embedding, **{name: rows[order] for name, rows in prompts.items()})
 
     for place, row in enumerate(order):
-        alone = loaded.model.segment(loaded.embedding, **{name: rows[row : row + 1] for name, rows in prompts.items()})
+        alone = loaded.model.segment(
+            loaded.embedding, **{name: rows[row : row + 1] for name, rows in prompts.items()}
+        )
         close(together[place], alone)
 
 
@@ -140,6 +151,22 @@ def test_candidates_come_best_first(loaded: Loaded) -> None:
     assert (len(masks), masks.candidates) == (12, 3)
     assert (np.diff(masks.scores.reshape(4, 3)) <= 0).all()
     close(masks.best(), masks[::3])
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_precisions_that_are_not_refused_work(loaded: Loaded, dtype: str) -> None:
+    """In every reduced precision that the card allows prompts get answers near those of float32."""
+    spec, network = loaded.model.spec, loaded.model._runner.module
+    if ("cpu", dtype) in spec.unsafe_dtypes:
+        with pytest.raises(DeviceError, match=f"wrong masks in {dtype} on cpu"):
+            resolve_dtype(dtype, torch.device("cpu"), spec)
+        return
+    reduced = Segmenter(copy.deepcopy(network), spec, "cpu", resolve_dtype(dtype, torch.device("cpu"), spec))
+    expected = loaded.model.segment(loaded.embedding, **supported(spec)).logits
+    found = reduced.segment(loaded.embedding, **supported(spec)).logits
+
+    assert found.dtype == np.float32
+    assert np.abs(found - expected).mean() < 0.1 * np.abs(expected).mean()
 
 
 def test_no_prompts_no_masks(loaded: Loaded) -> None:
@@ -183,5 +210,6 @@ def test_embeddings_can_be_kept(loaded: Loaded, tmp_path) -> None:
     prompts = supported(loaded.model.spec)
 
     np.testing.assert_array_equal(
-        loaded.model.segment(again, **prompts).logits, loaded.model.segment(loaded.embedding, **prompts).logits
+        loaded.model.segment(again, **prompts).logits,
+        loaded.model.segment(loaded.embedding, **prompts).logits,
     )

@@ -9,7 +9,9 @@ from lightsam_plugins.devices import available_devices, resolve_device, resolve_
 from lightsam_plugins.errors import DeviceError, OptionError
 from lightsam_plugins.registry import MODELS
 
-SPEC = dataclasses.replace(MODELS["mobilesam"], unsafe_dtypes=frozenset({("cpu", "float16"), ("mps", "float16")}))
+SPEC = dataclasses.replace(
+    MODELS["mobilesam"], unsafe_dtypes=frozenset({("cpu", "float16"), ("mps", "float16")})
+)
 
 
 @pytest.fixture
@@ -55,7 +57,11 @@ def test_names_become_the_device_tensors_report(machine) -> None:
     ("cuda", "device", "message"),
     [
         (2, "cuda:3", r"device 'cuda:3' is not there: expected one of \['auto', 'cuda:0', 'cuda:1', 'cpu'\]"),
-        (0, "cuda", r"device 'cuda' is not there: expected one of \['auto', 'cpu'\]. torch sees no CUDA device"),
+        (
+            0,
+            "cuda",
+            r"device 'cuda' is not there: expected one of \['auto', 'cpu'\]. torch sees no CUDA device",
+        ),
         (0, "mps", "device 'mps' is not there"),
         (0, "gpu", "device 'gpu' is not there: .*Use device='auto'"),
         (0, "meta", "device 'meta' is not there"),
@@ -86,7 +92,9 @@ def test_float32_unless_asked(dtype: str | torch.dtype | None, expected: torch.d
 
 def test_unsafe_precision_is_refused_where_it_is_unsafe() -> None:
     """float16 is refused on the kinds of device where the model card calls it unsafe, and only there."""
-    message = r"mobilesam is known to give wrong masks in float16 on cpu: expected one of \['float32', 'bfloat16'\]"
+    message = (
+        r"mobilesam is known to give wrong masks in float16 on cpu: expected one of \['float32', 'bfloat16'\]"
+    )
     with pytest.raises(DeviceError, match=message):
         resolve_dtype("float16", torch.device("cpu"), SPEC)
 
@@ -96,7 +104,9 @@ def test_unsafe_precision_is_refused_where_it_is_unsafe() -> None:
 @pytest.mark.parametrize("dtype", ["float64", torch.int8, "half", "bfloat61"])
 def test_unknown_dtype(dtype: str | torch.dtype) -> None:
     """Other dtypes are refused with the ones to choose from; a slip gets a guess."""
-    with pytest.raises(OptionError, match=r"unknown dtype: expected one of \['float32', 'float16', 'bfloat16'\]"):
+    with pytest.raises(
+        OptionError, match=r"unknown dtype: expected one of \['float32', 'float16', 'bfloat16'\]"
+    ):
         resolve_dtype(dtype, torch.device("cpu"), SPEC)
     with pytest.raises(OptionError, match="Did you mean 'bfloat16'"):
         resolve_dtype("bfloat61", torch.device("cpu"), SPEC)

@@ -43,7 +43,11 @@ def script(x: float, y: float) -> list[tuple[tuple[float, float, float, float], 
 
 def brute_force(per_side: int, pred_iou_thresh: float, box_nms_thresh: float) -> list[tuple[float, ...]]:
     """Every candidate of every click at once, filtered, then suppressed once: boxes, best first."""
-    found = [one for x, y in point_grid(per_side) * 256 for one in script(float(np.float32(x)), float(np.float32(y)))]
+    found = [
+        one
+        for x, y in point_grid(per_side) * 256
+        for one in script(float(np.float32(x)), float(np.float32(y)))
+    ]
     good = [(tuple(map(int, box)), np.float32(score)) for box, score in found if score > pred_iou_thresh]
     boxes = np.array([box for box, _ in good], np.float32)
     return [good[row][0] for row in nms(boxes, np.array([score for _, score in good]), box_nms_thresh)]
@@ -68,12 +72,14 @@ def test_an_embedding_is_as_good_as_its_image() -> None:
     from_embedding = model.everything(model.embed(IMAGE), points_per_side=4)
 
     np.testing.assert_array_equal(from_image.logits, from_embedding.logits)
-    assert model._module.encoded == [1, 1]
+    assert model._runner.module.encoded == [1, 1]
 
 
 @pytest.mark.parametrize("held", [0, 5, 10_000])
 @pytest.mark.parametrize("per_batch", [1, 7, 64])
-def test_the_outcome_does_not_depend_on_the_chunk(monkeypatch: pytest.MonkeyPatch, held: int, per_batch: int) -> None:
+def test_the_outcome_does_not_depend_on_the_chunk(
+    monkeypatch: pytest.MonkeyPatch, held: int, per_batch: int
+) -> None:
     """However many clicks a chunk has and however early logits are dropped: one suppression over everything."""
     monkeypatch.setattr(candidates, "HELD", held)
     model = Segmenter(Scripted(script), spec())
@@ -88,7 +94,9 @@ def test_candidates_that_come_back_are_decoded_again(monkeypatch: pytest.MonkeyP
     """A mask dropped for a better one comes back when that one loses to a third that leaves it alone."""
     weak, beats_it, beats_that = (40, 40, 80, 80), (60, 40, 100, 80), (85, 40, 125, 80)
     boxes = {50: (weak, 0.90), 120: (beats_it, 0.95), 121: (beats_it, 0.94), 200: (beats_that, 0.99)}
-    answers = {x: [(box, score), ((0, 0, 1, 1), 0.1), ((0, 0, 1, 1), 0.1)] for x, (box, score) in boxes.items()}
+    answers = {
+        x: [(box, score), ((0, 0, 1, 1), 0.1), ((0, 0, 1, 1), 0.1)] for x, (box, score) in boxes.items()
+    }
     monkeypatch.setattr(candidates, "HELD", 0)
     network = Scripted(lambda x, y: answers[round(x)])
     grid = [(x / 256, 0.5) for x in boxes]
@@ -125,7 +133,7 @@ def test_small_chunks_on_the_cpu() -> None:
     model.everything(IMAGE, points_per_side=6)
     model.everything(IMAGE, points_per_side=6, points_per_batch=10)
 
-    assert model._module.decoded == [16, 16, 4, 10, 10, 10, 6]
+    assert model._runner.module.decoded == [16, 16, 4, 10, 10, 10, 6]
 
 
 def test_crops_find_what_the_grid_misses() -> None:
@@ -138,7 +146,7 @@ def test_crops_find_what_the_grid_misses() -> None:
     small = masks[masks.areas < 10_000]
 
     assert len(alone) < 12
-    assert model._module.encoded == [1] * 6
+    assert model._runner.module.encoded == [1] * 6
     assert masks.size == (512, 512)
     found = [place for place in places if max(overlap(place, box) for box in small.boxes) > 0.85]
     assert len(found) > 4 * len(alone)
@@ -157,7 +165,9 @@ def test_crops_need_the_image() -> None:
     """An embedding has no pixels to crop."""
     model = wand_segmenter()
 
-    with pytest.raises(OptionError, match="crop_n_layers: expected 0 for an embedding, got 1. .* pass the image"):
+    with pytest.raises(
+        OptionError, match=r"crop_n_layers: expected 0 for an embedding, got 1. .* pass the image"
+    ):
         model.everything(model.embed(IMAGE), crop_n_layers=1)
 
 
@@ -220,7 +230,11 @@ def test_progress_counts_the_clicks() -> None:
     """The callback sees (done, total) after each chunk, over all crops, and ends at the total."""
     seen: list[tuple[int, int]] = []
     wand_segmenter().everything(
-        IMAGE, points_per_side=4, points_per_batch=10, crop_n_layers=1, progress=lambda *step: seen.append(step)
+        IMAGE,
+        points_per_side=4,
+        points_per_batch=10,
+        crop_n_layers=1,
+        progress=lambda *step: seen.append(step),
     )
 
     assert seen == [(count, 80) for count in (10, 16, 26, 32, 42, 48, 58, 64, 74, 80)]
@@ -252,7 +266,7 @@ def interrupts(network: Wand, after: int) -> Iterator[None]:
 def test_ctrl_c_keeps_what_was_found() -> None:
     """Ctrl-C is an `Interrupted`, still a KeyboardInterrupt, and what was finished is kept."""
     model = wand_segmenter()
-    interrupts(model._module, after=2)
+    interrupts(model._runner.module, after=2)
     with pytest.raises(KeyboardInterrupt, match="stopped after 32 of 64 points") as caught:
         model.everything(IMAGE, points_per_side=8)
 
@@ -268,7 +282,7 @@ def test_ctrl_c_before_anything_was_found(monkeypatch: pytest.MonkeyPatch) -> No
     def interrupted(images):  # type: ignore[no-untyped-def]
         raise KeyboardInterrupt
 
-    model._module.encode = interrupted
+    model._runner.module.encode = interrupted
     with pytest.raises(Interrupted, match="stopped after 0 of 16 points") as caught:
         model.everything(IMAGE, points_per_side=4)
 
@@ -276,8 +290,8 @@ def test_ctrl_c_before_anything_was_found(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_memory_does_not_grow_with_the_number_of_points() -> None:
-    """16 times the clicks, each with three good candidates, take about the same memory: what loses is freed."""
-    model = Segmenter(Scripted(lambda x, y: three_of_a_grid(x, y)), spec())
+    """16 times the clicks, each with three good candidates, take about the same memory."""
+    model = Segmenter(Scripted(three_of_a_grid), spec())
     embedding = model.embed(IMAGE)
 
     def peak(per_side: int) -> tuple[int, int]:
@@ -294,7 +308,7 @@ def test_memory_does_not_grow_with_the_number_of_points() -> None:
 
 
 def three_of_a_grid(x: float, y: float) -> list[tuple[tuple[float, float, float, float], float]]:
-    """The cell of an 8x8 grid a click is in, three times over, better the nearer it is to the middle of the image."""
+    """The cell of an 8x8 grid a click is in, three times over, better near the middle of the image."""
     x0, y0 = x // 32 * 32, y // 32 * 32
     score = 0.99 - 1e-4 * (abs(x - 128) + abs(y - 128))
     return [((x0 + rank, y0, x0 + 32, y0 + 32), score - 1e-6 * rank) for rank in range(3)]

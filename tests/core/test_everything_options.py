@@ -59,7 +59,11 @@ def test_given_over_models_default_over_sams() -> None:
         ("crop_n_layers", 6, "crop_n_layers: expected a whole number 0..5"),
         ("crop_nms_thresh", 2, "crop_nms_thresh: expected a number 0..1"),
         ("crop_overlap_ratio", 1.0, "crop_overlap_ratio: expected a number 0..0.9"),
-        ("crop_n_points_downscale_factor", 0, "crop_n_points_downscale_factor: expected a whole number 1..32"),
+        (
+            "crop_n_points_downscale_factor",
+            0,
+            "crop_n_points_downscale_factor: expected a whole number 1..32",
+        ),
         ("min_mask_region_area", -5, "min_mask_region_area: expected a number >= 0"),
         ("point_grids", 7, r"point_grids: expected 1 arrays of shape \(K, 2\)"),
         ("point_grids", [[[0.5, 0.5]], [[0.5, 0.5]]], "point_grids: .* one a crop layer, got 2"),

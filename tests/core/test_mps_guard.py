@@ -1,4 +1,4 @@
-"""Apple's MPS backend without a Mac: every operator a model calls is one that MPS has, and none sees a float64."""
+"""Apple's MPS backend without a Mac: models call no operator that MPS lacks, and none sees a float64."""
 
 from collections.abc import Iterator
 from typing import Any

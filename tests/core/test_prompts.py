@@ -18,6 +18,7 @@ NAN, INF = float("nan"), float("inf")
 
 
 def prompts(**given: object) -> PromptBatch:
+    """The prompts of the image of `FRAME`."""
     return make_prompts(SPEC, FRAME, **given)  # type: ignore[arg-type]
 
 
@@ -45,7 +46,12 @@ def test_nested_points_are_many_objects() -> None:
 
 @pytest.mark.parametrize(
     "boxes",
-    [[10, 5, 20, 25], [[10, 5, 20, 25]], np.array([[10, 5, 20, 25]], np.int16), torch.tensor([10, 5, 20, 25])],
+    [
+        [10, 5, 20, 25],
+        [[10, 5, 20, 25]],
+        np.array([[10, 5, 20, 25]], np.int16),
+        torch.tensor([10, 5, 20, 25]),
+    ],
 )
 def test_box_forms(boxes: object) -> None:
     """A box may be flat or one of a list, a list, an array of any number type or a tensor."""
@@ -120,29 +126,56 @@ def test_empty_points_beside_boxes_are_no_clicks() -> None:
         ({}, "no prompt: expected boxes, points or mask_input. .* model.everything"),
         ({"boxes": [[0, 0, 5, 5], [0, NAN, 5, 5]]}, "box 1 holds NaN or infinity"),
         ({"boxes": [0, 0, INF, 5]}, "box 0 holds NaN or infinity"),
-        ({"boxes": [[0, 0, 5, 5], [9, 0, 5, 5]]}, "box 1 is empty or inverted: expected x0 < x1 and y0 < y1, got"),
+        (
+            {"boxes": [[0, 0, 5, 5], [9, 0, 5, 5]]},
+            "box 1 is empty or inverted: expected x0 < x1 and y0 < y1, got",
+        ),
         ({"boxes": [[5, 5, 5, 9]]}, "box 0 is empty or inverted"),
         ({"boxes": [[0, 0, 5, 5], [100, 0, 120, 9]]}, "box 1 lies outside the image: .* x 0..100, y 0..50"),
         ({"boxes": [[-9, -9, 0, 9]]}, "box 0 lies outside the image"),
         ({"boxes": [1, 2, 3]}, r"boxes have the wrong shape: expected \(N, 4\) .* got \(3,\)"),
         ({"boxes": np.ones((2, 2, 2))}, r"boxes have the wrong shape: .* got \(2, 2, 2\)"),
-        ({"boxes": [[1, 2, 3, 4], [1, 2]]}, "boxes is not an array of numbers: expected rows of equal length"),
+        (
+            {"boxes": [[1, 2, 3, 4], [1, 2]]},
+            "boxes is not an array of numbers: expected rows of equal length",
+        ),
         ({"boxes": "box"}, "boxes is not an array of numbers: .* got dtype"),
         ({"points": [10, 20]}, r"points have the wrong shape: .* got \(2,\). A single click is \[\[x, y\]\]"),
         ({"points": [[1, 2, 3]]}, r"points have the wrong shape: .* got \(1, 3\)"),
-        ({"points": [[[1, 2]], [[1, 2], [3, 4]]]}, "points is not an array of numbers: .* padded with label -1"),
+        (
+            {"points": [[[1, 2]], [[1, 2], [3, 4]]]},
+            "points is not an array of numbers: .* padded with label -1",
+        ),
         ({"points": [[[1, 2]], [[NAN, 2]]]}, "points of object 1 hold NaN or infinity"),
-        ({"points": [[1, 2]], "point_labels": [1, 0]}, r"point_labels do not match points: expected shape \(1,\)"),
-        ({"points": [[[1, 2]]], "point_labels": [1]}, r"do not match points: expected shape \(1, 1\).* got \(1,\)"),
-        ({"points": [[1, 2], [3, 4]], "point_labels": [1, 5]}, "unknown label at point 1: expected 1 .foreground"),
+        (
+            {"points": [[1, 2]], "point_labels": [1, 0]},
+            r"point_labels do not match points: expected shape \(1,\)",
+        ),
+        (
+            {"points": [[[1, 2]]], "point_labels": [1]},
+            r"do not match points: expected shape \(1, 1\).* got \(1,\)",
+        ),
+        (
+            {"points": [[1, 2], [3, 4]], "point_labels": [1, 5]},
+            "unknown label at point 1: expected 1 .foreground",
+        ),
         ({"points": [[[1, 2]]] * 2, "point_labels": [[1], [2]]}, "unknown label at object 1: .* into boxes="),
         ({"points": [[1, 2]], "point_labels": [0.5]}, "unknown label at point 0"),
-        ({"points": [[[1, 2]]] * 2, "point_labels": [[1], [-1]]}, "object 1 has no prompt: expected at least one"),
+        (
+            {"points": [[[1, 2]]] * 2, "point_labels": [[1], [-1]]},
+            "object 1 has no prompt: expected at least one",
+        ),
         ({"points": np.ones((2, 0, 2))}, "object 0 has no prompt"),
         ({"point_labels": [1]}, "point_labels without points"),
         ({"boxes": [0, 0, 5, 5], "point_labels": [1]}, "point_labels without points"),
-        ({"mask_input": np.zeros((2, 128, 128))}, r"mask_input is no .* \(N, 256, 256\) .* got \(2, 128, 128\)"),
-        ({"mask_input": np.zeros((256, 256), bool)}, r"mask_input is no low-resolution mask: .* bool.*\.logits"),
+        (
+            {"mask_input": np.zeros((2, 128, 128))},
+            r"mask_input is no .* \(N, 256, 256\) .* got \(2, 128, 128\)",
+        ),
+        (
+            {"mask_input": np.zeros((256, 256), bool)},
+            r"mask_input is no low-resolution mask: .* bool.*\.logits",
+        ),
         ({"mask_input": torch.zeros((256, 256), dtype=torch.bool)}, "mask_input is no low-resolution mask"),
         ({"mask_input": np.full((256, 256), NAN)}, "mask_input 0 holds NaN or infinity"),
         (
@@ -157,7 +190,7 @@ def test_empty_points_beside_boxes_are_no_clicks() -> None:
     ],
 )
 def test_bad_prompts_are_named(given: dict[str, object], message: str) -> None:
-    """Whatever does not fit is refused by a PromptError that names the argument or row and what is expected."""
+    """Whatever does not fit is refused by a PromptError that names the argument or row."""
     with pytest.raises(PromptError, match=message):
         prompts(**given)
 

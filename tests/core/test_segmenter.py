@@ -33,8 +33,8 @@ def model() -> Segmenter:
 
 def wand(model: Segmenter) -> Wand:
     """The network inside, which counts its calls."""
-    assert isinstance(model._module, Wand)
-    return model._module
+    assert isinstance(model._runner.module, Wand)
+    return model._runner.module
 
 
 def block(row: int) -> np.ndarray:
@@ -135,7 +135,10 @@ def test_an_embedding_answers_as_its_image(model: Segmenter) -> None:
 
 def test_a_batch_is_a_loop(model: Segmenter) -> None:
     """A list of images of several sizes is encoded in batches to what one at a time gives, in order."""
-    images = [blocks(height, width, seed=seed)[0] for seed, (height, width) in enumerate([(64, 80), (256, 256), (9, 300)])]
+    images = [
+        blocks(height, width, seed=seed)[0]
+        for seed, (height, width) in enumerate([(64, 80), (256, 256), (9, 300)])
+    ]
     alone = [model.embed(image) for image in images]
     together = model.embed(images, batch_size=2)
 
@@ -177,7 +180,7 @@ def test_another_models_embedding_is_refused(model: Segmenter) -> None:
     """An embedding is for the model that made it."""
     other = Segmenter(Wand(), spec(name="stick"))
 
-    with pytest.raises(EmbeddingMismatch, match="made by 'stick': expected one made by 'wand'.*model.embed"):
+    with pytest.raises(EmbeddingMismatch, match=r"made by 'stick': expected one made by 'wand'.*model.embed"):
         model.segment(other.embed(IMAGE), points=[[1, 2]])
 
 
@@ -203,7 +206,7 @@ def test_unsupported_prompt_names_the_model() -> None:
 
 def test_a_list_is_not_segmented(model: Segmenter) -> None:
     """Several images go through `embed`."""
-    with pytest.raises(ImageError, match="one image is segmented at a time: .* got a list of 2.*embed"):
+    with pytest.raises(ImageError, match=r"one image is segmented at a time: .* got a list of 2.*embed"):
         model.segment([IMAGE, IMAGE], points=[[1, 2]])  # type: ignore[arg-type]
 
 
@@ -239,7 +242,7 @@ def test_to_leaves_the_original_alone(model: Segmenter, monkeypatch: pytest.Monk
     with pytest.raises(DeviceError, match="device 'cuda:99' is not there"):
         model.to("cuda:99")
 
-    monkeypatch.setattr("lightsam_plugins.segmenter.resolve_device", lambda device: torch.device(device))
+    monkeypatch.setattr("lightsam_plugins.segmenter.resolve_device", torch.device)
     moved = model.to("meta")
     assert moved.device.type == wand(moved).scale.device.type == "meta"
     assert wand(model).scale.device.type == "cpu"
@@ -248,7 +251,7 @@ def test_to_leaves_the_original_alone(model: Segmenter, monkeypatch: pytest.Monk
 def test_to_checks_the_precision_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dtype that is safe here may be unsafe there."""
     model = Segmenter(Wand(), spec(unsafe_dtypes=frozenset({("meta", "bfloat16")})), "cpu", torch.bfloat16)
-    monkeypatch.setattr("lightsam_plugins.segmenter.resolve_device", lambda device: torch.device(device))
+    monkeypatch.setattr("lightsam_plugins.segmenter.resolve_device", torch.device)
 
     with pytest.raises(DeviceError, match="wand is known to give wrong masks in bfloat16 on meta"):
         model.to("meta")
@@ -269,7 +272,9 @@ def test_one_model_serves_many_threads(model: Segmenter) -> None:
     images = [blocks(seed=seed)[0] for seed in range(8)]
     expected = [model.segment(image, points=CENTRES[:4, None]).logits for image in images]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda image: model.segment(image, points=CENTRES[:4, None]).logits, images * 4))
+        found = list(
+            pool.map(lambda image: model.segment(image, points=CENTRES[:4, None]).logits, images * 4)
+        )
 
     assert len(found) == 32
     for index, logits in enumerate(found):

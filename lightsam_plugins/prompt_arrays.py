@@ -1,0 +1,154 @@
+"""Boxes, clicks and masks as a user writes them (lists, arrays, tensors), checked one by one.
+
+Rows are named in errors as the user counts them: row i is object i.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lightsam_plugins.errors import PromptError
+from lightsam_plugins.types import LOW_RES, BoolArray, FloatArray
+
+if TYPE_CHECKING:
+    from lightsam_plugins.types import ArrayLike, Frame
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Clicks:
+    """(N, P, 2) points in pixels of the image and their (N, P) labels; `free` fits any number of objects."""
+
+    points: FloatArray
+    labels: IntArray
+    free: bool = False
+
+
+def _array(value: ArrayLike, name: str) -> npt.NDArray[Any]:
+    if isinstance(value, torch.Tensor):
+        # numpy has no bfloat16, and bool must stay bool.
+        value = (value.detach().float() if value.is_floating_point() else value.detach()).cpu().numpy()
+    hint = "Objects with fewer clicks are padded with label -1." if name.startswith("point") else None
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind not in "bifu" and array.size:
+            raise TypeError(f"dtype {array.dtype}")
+        return array
+    except (ValueError, TypeError) as error:
+        raise PromptError(
+            f"{name} is not an array of numbers", expected="rows of equal length", got=str(error), hint=hint
+        ) from None
+
+
+def first_row(mask: BoolArray) -> int | None:
+    """Index of the first object with a True anywhere, or None."""
+    rows = np.flatnonzero(mask.reshape(len(mask), -1).any(axis=1)) if len(mask) else np.empty(0, np.intp)
+    return int(rows[0]) if rows.size else None
+
+
+def read_boxes(value: ArrayLike, frame: Frame) -> FloatArray:
+    """Check boxes and clip them to the image: (N, 4) float32 ``xyxy`` in pixels of the image."""
+    array = _array(value, "boxes")
+    if array.shape in ((0,), (4,)):
+        array = array.reshape(-1, 4)
+    if array.ndim != 2 or array.shape[1] != 4:
+        raise PromptError(
+            "boxes have the wrong shape",
+            expected="(N, 4) or (4,): x0, y0, x1, y1 in pixels",
+            got=f"{array.shape}",
+        )
+    corners = array.astype(np.float64)
+    if (row := first_row(~np.isfinite(corners))) is not None:
+        raise PromptError(f"box {row} holds NaN or infinity", got=f"{corners[row].tolist()}")
+    if (row := first_row(corners[:, 2:] <= corners[:, :2])) is not None:
+        raise PromptError(
+            f"box {row} is empty or inverted",
+            expected="x0 < x1 and y0 < y1",
+            got=f"{corners[row].tolist()}",
+            hint="Boxes are x0, y0, x1, y1, not x, y, width, height.",
+        )
+    limit = (frame.width, frame.height) * 2
+    clipped = np.clip(corners, 0, limit)
+    if (row := first_row(clipped[:, 2:] <= clipped[:, :2])) is not None:
+        raise PromptError(
+            f"box {row} lies outside the image",
+            expected=f"an overlap with x 0..{frame.width}, y 0..{frame.height}",
+            got=f"{corners[row].tolist()}",
+        )
+    return clipped.astype(np.float32)
+
+
+def read_clicks(points: ArrayLike | None, labels: ArrayLike | None, frame: Frame) -> Clicks:
+    """Check points with their labels and clip them to the image; what is padded lies at (0, 0)."""
+    if points is None:
+        if labels is not None:
+            raise PromptError("point_labels without points", hint="Pass points=[[x, y], ...] as well.")
+        return Clicks(np.empty((0, 0, 2), np.float32), np.empty((0, 0), np.int64), free=True)
+    xy = _array(points, "points")
+    if xy.shape == (0,):
+        xy = xy.reshape(0, 2)
+    if xy.ndim not in (2, 3) or xy.shape[-1] != 2:
+        raise PromptError(
+            "points have the wrong shape",
+            expected="(P, 2) for one object or (N, P, 2) for N objects",
+            got=f"{xy.shape}",
+            hint="A single click is [[x, y]]." if xy.shape == (2,) else None,
+        )
+    kinds = _labels(labels, xy.shape[:-1])
+    if xy.ndim == 2:
+        # No click at all, (0, 2), says nothing about the number of objects.
+        xy, kinds, free = xy[None], kinds[None], len(xy) == 0
+    else:
+        free = False
+    padding = kinds == -1
+    xy = np.where(padding[..., None], 0.0, xy.astype(np.float64))
+    if (row := first_row(~np.isfinite(xy))) is not None:
+        raise PromptError(f"points of object {row} hold NaN or infinity", got=f"{xy[row].tolist()}")
+    clipped = np.clip(xy, 0, (frame.width, frame.height)).astype(np.float32)
+    return Clicks(clipped, kinds, free)
+
+
+def _labels(labels: ArrayLike | None, shape: tuple[int, ...]) -> IntArray:
+    if labels is None:
+        return np.ones(shape, np.int64)
+    array = _array(labels, "point_labels")
+    if array.shape != shape:
+        raise PromptError(
+            "point_labels do not match points",
+            expected=f"shape {shape}, one label a point",
+            got=f"{array.shape}",
+        )
+    if (row := first_row(~np.isin(array, (-1, 0, 1)))) is not None:
+        name = f"point {row}" if array.ndim == 1 else f"object {row}"
+        raise PromptError(
+            f"unknown label at {name}",
+            expected="1 (foreground), 0 (background) or -1 (padding)",
+            got=f"{array[row].tolist()}",
+            hint="The corners of a box go into boxes=." if np.isin(array[row], (2, 3)).any() else None,
+        )
+    return array.astype(np.int64)
+
+
+def read_masks(value: ArrayLike) -> FloatArray:
+    """Check mask logits: (N, 256, 256) float32, a copy."""
+    array = _array(value, "mask_input")
+    if array.shape == (LOW_RES, LOW_RES):
+        array = array[None]
+    if array.ndim != 3 or array.shape[1:] != (LOW_RES, LOW_RES) or array.dtype == np.bool_:
+        raise PromptError(
+            "mask_input is no low-resolution mask",
+            expected=f"(N, {LOW_RES}, {LOW_RES}) float logits",
+            got=f"{array.shape} {array.dtype}",
+            hint="Pass the .logits of an earlier answer.",
+        )
+    with np.errstate(over="ignore"):  # beyond float32 is infinity, which is refused below
+        logits = np.array(array, np.float32)
+    if (row := first_row(~np.isfinite(logits))) is not None:
+        raise PromptError(f"mask_input {row} holds NaN or infinity")
+    return logits

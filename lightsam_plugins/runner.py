@@ -1,0 +1,112 @@
+"""A network on its device: images and prompts in, tensors out, with nothing kept between two calls."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import torch
+
+from lightsam_plugins.errors import EmbeddingMismatch
+from lightsam_plugins.prompts import make_prompts
+from lightsam_plugins.transforms import frame_for, preprocess
+from lightsam_plugins.types import Embedding, Features, FloatArray, PromptBatch
+
+if TYPE_CHECKING:
+    from lightsam_plugins.pixel_values import UInt8Array
+    from lightsam_plugins.registry import ModelSpec
+    from lightsam_plugins.types import Frame, Network
+
+CPU_CHUNK = 16  # objects a decoder call: more is slower on a CPU, and memory grows with it
+ACCELERATOR_CHUNK = 64
+
+
+class Runner:
+    """Runs one network.
+
+    Args:
+        module: The network, a `torch.nn.Module` that fulfils `Network`. It is moved and frozen in place.
+        spec: Its model card.
+        device: Where to run.
+        dtype: Precision of weights and features; prompts stay float32.
+    """
+
+    def __init__(
+        self, module: torch.nn.Module, spec: ModelSpec, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self.spec, self.device, self.dtype = spec, device, dtype
+        self.module = module.eval().requires_grad_(False).to(device, dtype)
+        self._network = cast("Network", self.module)
+
+    @property
+    def chunk(self) -> int:
+        """Objects a decoder call; a network may know better by an attribute ``prompt_chunk``."""
+        usual = CPU_CHUNK if self.device.type == "cpu" else ACCELERATOR_CHUNK
+        return int(getattr(self.module, "prompt_chunk", usual))
+
+    def frame(self, image: UInt8Array) -> Frame:
+        """How an (H, W, 3) image lies in the input frame of the model."""
+        return frame_for(image, side=self.spec.prompt_side, fit=self.spec.fit)
+
+    @torch.inference_mode()
+    def encode(self, images: list[UInt8Array]) -> list[Embedding]:
+        """Encode (H, W, 3) images of any sizes in one call."""
+        spec = self.spec
+        frames = [self.frame(image) for image in images]
+        squares = [
+            preprocess(image, frame, side=spec.encoder_side, mean=spec.mean, std=spec.std)
+            for image, frame in zip(images, frames, strict=True)
+        ]
+        features = self._network.encode(torch.stack(squares).to(self.device, self.dtype))
+        return [
+            Embedding(_row(features, row, len(frames)), frame, spec.name) for row, frame in enumerate(frames)
+        ]
+
+    def fit(self, embedding: Embedding) -> Embedding:
+        """The embedding on this device and in this precision.
+
+        Raises:
+            EmbeddingMismatch: Another model made it.
+        """
+        if embedding.model != self.spec.name:
+            raise EmbeddingMismatch(
+                f"the embedding was made by {embedding.model!r}",
+                expected=f"one made by {self.spec.name!r}",
+                hint="Encode the image with this model: model.embed(image).",
+            )
+        moved = embedding.to(self.device)
+        features = {
+            name: tensor.to(self.dtype) if tensor.is_floating_point() else tensor
+            for name, tensor in moved.features.items()
+        }
+        return replace(moved, features=features)
+
+    @torch.inference_mode()
+    def decode(
+        self, embedding: Embedding, prompts: PromptBatch, *, multimask: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """One decoder call: logits (N, K, 256, 256) and scores (N, K); K is 1, or 3 best first."""
+        some = _move(prompts, self.device)
+        return self._network.decode(dict(embedding.features), some, multimask=multimask)
+
+    def click(self, embedding: Embedding, points: FloatArray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Three candidates of each of (N, 2) clicks, in pixels of the image of the embedding."""
+        prompts = make_prompts(self.spec, embedding.frame, points=points[:, None])
+        return self.decode(embedding, prompts, multimask=True)
+
+
+def _row(features: Features, row: int, count: int) -> Features:
+    # A clone, so that one embedding of a batch does not keep the memory of all of them.
+    return {
+        name: tensor if count == 1 else tensor[row : row + 1].clone() for name, tensor in features.items()
+    }
+
+
+def _move(prompts: PromptBatch, device: torch.device) -> PromptBatch:
+    boxes, masks = prompts.boxes, prompts.masks
+    return PromptBatch(
+        prompts.points.to(device),
+        prompts.labels.to(device),
+        None if boxes is None else boxes.to(device),
+        None if masks is None else masks.to(device),
+    )
