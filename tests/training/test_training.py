@@ -1,0 +1,134 @@
+"""The training code: simulated prompts lie where they should, losses rank answers, the table's prompts are exact."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from lightsam_plugins.models.nano import Nano
+from training.losses import iou, total_loss
+from training.protocol import box_of, deepest
+from training.simulate import Session, bounds, draw_point, pick_objects
+from training.train import STAGES, learning_rate, stage
+
+
+def squares() -> torch.Tensor:
+    """Two objects as masks of 48 x 48 cells: x 8..20, y 10..30 and x 30..40, y 30..44."""
+    masks = torch.zeros(2, 48, 48)
+    masks[0, 10:30, 8:20] = 1
+    masks[1, 30:44, 30:40] = 1
+    return masks
+
+
+def test_boxes_are_tight_and_half_open() -> None:
+    """The box of a mask ends one past its last cell; an empty mask has an empty box."""
+    boxes = bounds(torch.cat([squares(), torch.zeros(1, 48, 48)]))
+
+    assert boxes.tolist() == [[8, 10, 20, 30], [30, 30, 40, 44], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("sharp", [0.0, 1.5, 8.0])
+def test_clicks_fall_into_their_region(sharp: float) -> None:
+    """A drawn click lies inside the object, and an empty region is reported as such."""
+    region = torch.cat([squares().repeat(20, 1, 1), torch.zeros(1, 48, 48)])
+
+    points, filled = draw_point(region, torch.full((41,), sharp), torch.Generator().manual_seed(0))
+
+    cells = points.long()
+    assert all(region[row, cells[row, 1], cells[row, 0]] == 1 for row in range(40))
+    assert filled.tolist() == [True] * 40 + [False]
+
+
+def test_sharp_clicks_are_deeper() -> None:
+    """The sharper the draw, the nearer to the middle of the object."""
+    region = squares()[:1].repeat(200, 1, 1)
+    middle = torch.tensor([14.0, 20.0])
+
+    spread = [
+        float((draw_point(region, torch.full((200,), sharp), torch.Generator().manual_seed(1))[0] - middle).norm(dim=1).mean())
+        for sharp in (0.0, 8.0)
+    ]
+
+    assert spread[1] < 0.7 * spread[0]
+
+
+def test_a_correction_clicks_the_error() -> None:
+    """A missing part gets a positive click inside it, a surplus part a negative one, and the mask is handed back."""
+    targets = squares()
+    session = Session(targets, torch.Generator().manual_seed(2))
+    answer = torch.full_like(targets, -5.0)
+    answer[1][targets[1] > 0] = 5.0
+    answer[1, 2:20, 2:20] = 5.0
+
+    session.correct(answer, keep_mask=1.0)
+
+    missed, extra = (session.points[:, 0] / 2).long().tolist()
+    assert session.labels[:, 0].tolist() == [1, 0]
+    assert targets[0, missed[1], missed[0]] == 1
+    assert 2 <= extra[0] < 20
+    assert 2 <= extra[1] < 20
+    assert torch.equal(session.masks, answer)
+
+
+def test_objects_repeat_only_when_there_are_too_few() -> None:
+    """Each object of an image is picked once before any is picked twice."""
+    labels = torch.zeros(1, 48, 48, dtype=torch.long)
+    for value, mask in enumerate(squares(), 1):
+        labels[0][mask > 0] = value
+
+    targets = pick_objects(labels, 4, torch.Generator().manual_seed(3))
+
+    assert sorted(targets.sum((1, 2)).tolist()) == [140, 140, 240, 240]
+
+
+def test_the_loss_prefers_the_right_mask() -> None:
+    """A right answer with an honest rating costs less than a wrong one, and its true IoU is 1."""
+    targets = squares()
+    right = (targets * 2 - 1)[:, None].repeat(1, 3, 1, 1) * 8
+
+    good, true = total_loss(right, torch.full((2, 3), 0.99), targets)
+    bad, _ = total_loss(-right, torch.full((2, 3), 0.99), targets)
+
+    assert torch.allclose(true, torch.ones(2, 3))
+    assert float(good) < 0.1 < float(bad)
+    assert torch.equal(iou(-right, targets), torch.zeros(2, 3))
+
+
+def test_gradients_reach_every_weight() -> None:
+    """One round of training moves the whole network; nothing is left out of the loss."""
+    torch.manual_seed(0)
+    network = Nano().train()
+    for module in network.modules():
+        if hasattr(module, "gain"):
+            torch.nn.init.constant_(module.gain, 0.5)
+    session = Session(squares().repeat(2, 1, 1)[:, :32, :32].contiguous(), torch.Generator().manual_seed(4))
+    session.start(torch.zeros_like(session.targets))
+    session.correct(torch.randn_like(session.targets), keep_mask=1.0)
+
+    logits, rated = network.decoder(network.encode(torch.randn(2, 3, 64, 64)), session.batch())
+    total_loss(logits, rated, session.targets)[0].backward()
+
+    assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
+
+
+def test_the_schedule_grows_and_cools() -> None:
+    """Images grow from stage to stage up to the side nano runs at, and the learning rate ends near zero."""
+    sides = [stage(progress)[0] for progress in np.linspace(0, 0.999, 50)]
+
+    assert sides == sorted(sides)
+    assert sides[-1] == STAGES[-1][1] == 384
+    assert learning_rate(0.3, 10_000) > 50 * learning_rate(1.0, 10_000)
+    assert learning_rate(0.3, 0) < 0.02 * learning_rate(0.3, 10_000)
+
+
+def test_the_deepest_point_is_the_middle_of_a_square() -> None:
+    """The centre click of the table is the maximum of the distance transform, the image border counting as outline."""
+    mask = np.zeros((40, 60), bool)
+    mask[0:21, 10:31] = True
+
+    depth, (x, y) = deepest(mask)
+
+    assert (x, y) == pytest.approx((20.5, 10.5), abs=0.01)
+    assert depth == pytest.approx(11, abs=0.1)
+    assert box_of(mask) == (10, 0, 31, 21)
