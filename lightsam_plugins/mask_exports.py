@@ -31,7 +31,8 @@ def crop_rle(crop: Crop, height: int, width: int) -> Rle:
     """Encode a mask in an image of `height` x `width` pixels from its crop; the image is never built."""
     from pycocotools import mask as coco
 
-    encoded = coco.frPyObjects({"size": [height, width], "counts": _runs(crop, height, width)}, height, width)
+    runs = {"size": [height, width], "counts": _runs(crop, height, width)}
+    encoded: Any = coco.frPyObjects(runs, height, width)  # type: ignore[call-overload] # stubs lack arrays
     return Rle(size=[height, width], counts=encoded["counts"].decode("ascii"))
 
 

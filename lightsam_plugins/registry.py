@@ -133,7 +133,7 @@ _SPECS = (
         paper="docs/nano.md",
         repository="this package",
         speed="fastest",
-        notes="Ships inside the wheel; trained from scratch on licence-clean images. A quick default, no foundation model.",
+        notes="Ships inside the wheel; trained from scratch on licence-clean images. A quick default.",
     ),
 )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lightsam_plugins.images import UInt8Array
+    from lightsam_plugins.pixel_values import UInt8Array
 
 
 @dataclass(frozen=True, slots=True)

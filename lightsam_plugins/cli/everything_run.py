@@ -23,7 +23,7 @@ from lightsam_plugins.everything_options import everything_options
 from lightsam_plugins.registry import model_card
 
 if TYPE_CHECKING:
-    from lightsam_plugins.images import UInt8Array
+    from lightsam_plugins.pixel_values import UInt8Array
     from lightsam_plugins.segmenter import Segmenter
     from lightsam_plugins.upsample import Crop
 
