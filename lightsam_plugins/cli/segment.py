@@ -17,8 +17,8 @@ from lightsam_plugins.registry import model_card
 if TYPE_CHECKING:
     from PIL import Image
 
-    from lightsam_plugins.pixel_values import UInt8Array
     from lightsam_plugins.masks import Masks
+    from lightsam_plugins.pixel_values import UInt8Array
     from lightsam_plugins.segmenter import Segmenter
 
 _EPILOG = """Examples:
