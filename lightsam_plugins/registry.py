@@ -122,7 +122,7 @@ _SPECS = (
         weights=WeightFile(
             filename="nano.safetensors",
             size=5_251_766,
-            sha256="6f36433a93b688ebec9d64d2d18639a17f46edce56720f2ce554e77a252fb6c4",
+            sha256="b9c2a2bd27212335e2cc88f35253fdf69a8e6506bc1749ddc6f9e56e612b435c",
             bundled=True,
         ),
         params=2_619_871,
