@@ -88,7 +88,7 @@ def draw(
 
 def with_title(picture: Image.Image, title: str) -> Image.Image:
     """The picture with a strip of text above it; the text shrinks until it fits."""
-    size = _font_size(picture.size) + 2
+    size = min(_font_size(picture.size), max(15, picture.height // 20)) + 2
     while size > 9 and _text_width(title, size) > picture.width - size:
         size -= 1
     framed = Image.new("RGB", (picture.width, picture.height + 2 * size), INK)

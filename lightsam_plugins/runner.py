@@ -66,13 +66,21 @@ class Runner:
         """The embedding on this device and in this precision.
 
         Raises:
-            EmbeddingMismatch: Another model made it.
+            EmbeddingMismatch: Another model made it, or this one when it had another input frame.
         """
         if embedding.model != self.spec.name:
             raise EmbeddingMismatch(
                 f"the embedding was made by {embedding.model!r}",
                 expected=f"one made by {self.spec.name!r}",
                 hint="Encode the image with this model: model.embed(image).",
+            )
+        frame = embedding.frame
+        if (frame.side, frame.fit) != (self.spec.prompt_side, self.spec.fit):
+            raise EmbeddingMismatch(
+                f"the embedding was made by another version of {self.spec.name!r}",
+                expected=f"a frame of {self.spec.prompt_side} px ({self.spec.fit})",
+                got=f"{frame.side} px ({frame.fit})",
+                hint="Encode the image again: model.embed(image).",
             )
         moved = embedding.to(self.device)
         features = {

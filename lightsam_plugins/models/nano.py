@@ -15,7 +15,7 @@ from lightsam_plugins.types import LOW_RES, Features, PromptBatch
 
 # Taken off the predicted IoU of each mask before the best is chosen: masks 1 and 2 are right less often than they
 # believe. Set on the validation part of the training data.
-OVERCONFIDENCE = (0.0, 0.03, 0.03)
+OVERCONFIDENCE = (0.0, 0.06, 0.06)
 
 # The focal loss leaves logits flatter than SAM's. Scaled by this, stability scores (IoU of the masks at logits of +1
 # and -1) have the meaning they have for SAM; masks are what they were.

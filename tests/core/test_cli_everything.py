@@ -188,11 +188,11 @@ def test_interrupted_run_keeps_what_is_finished_and_goes_on(photos, tmp_path):
     """Ctrl-C after the first photo: exit code 130, it is kept, and the file in the end is the same."""
     target, whole = tmp_path / "masks.json", tmp_path / "whole.json"
     code = "from lightsam_plugins.cli import main; main()"
-    command = [sys.executable, "-c", code, "everything", str(photos), *QUICK, "--points-per-side", "5"]
+    command = [sys.executable, "-c", code, "everything", str(photos), *QUICK, "--points-per-side", "12"]
     journal = tmp_path / "masks.json.journal"
     with subprocess.Popen([*command, "-o", str(target)], stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < 2):
-            time.sleep(0.02)
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         _, told = process.communicate()
 
@@ -205,8 +205,8 @@ def test_interrupted_run_keeps_what_is_finished_and_goes_on(photos, tmp_path):
     assert 1 <= count < 3
     assert not kept["info"]["complete"]
 
-    again = everything(photos, "--points-per-side", "5", "-o", target)
-    everything(photos, "--points-per-side", "5", "-o", whole)
+    again = everything(photos, "--points-per-side", "12", "-o", target)
+    everything(photos, "--points-per-side", "12", "-o", whole)
 
     assert f"{count} of 3 already finished, going on with {3 - count}" in again.stderr
     assert target.read_bytes() == whole.read_bytes()

@@ -9,7 +9,9 @@ import torch
 from seeded import photo, seeded_segmenter
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from lightsam_plugins.low_res import low_res_boxes, stability_scores
 from lightsam_plugins.registry import list_models
+from lightsam_plugins.types import LOW_RES, Frame
 
 # Operators that torch 2.15 does not have on MPS for any dtype: torch/testing/_internal/common_mps.py,
 # UNIMPLEMENTED_XFAILLIST, "Failures due to lack of op implementation on MPS backend", by their aten names.
@@ -93,6 +95,18 @@ def test_the_whole_path_fits_mps(name: str) -> None:
     assert {"convolution", "add"} & guard.called
     assert guard.wide == set()
     assert guard.called & (NEVER | PICKY | LATE) == set()
+
+
+def test_filters_of_everything_mode_fit_mps() -> None:
+    """What an accelerator computes itself, where the CPU has numpy: the same numbers, with operators of MPS."""
+    logits = torch.randn(5, LOW_RES, LOW_RES, generator=torch.Generator().manual_seed(0))
+    frame = Frame(120, 160, 1024)
+    with torch.inference_mode(), MpsGuard() as guard:
+        boxes, stability = low_res_boxes(logits, frame), stability_scores(logits, frame, offset=0.5)
+
+    assert guard.wide == guard.called & (NEVER | PICKY | LATE) == set()
+    np.testing.assert_array_equal(boxes, low_res_boxes(logits.numpy(), frame))
+    np.testing.assert_array_equal(stability, stability_scores(logits.numpy(), frame, offset=0.5))
 
 
 def every_prompt(kinds: frozenset[str]) -> Iterator[dict[str, Any]]:

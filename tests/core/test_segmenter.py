@@ -184,6 +184,14 @@ def test_another_models_embedding_is_refused(model: Segmenter) -> None:
         model.segment(other.embed(IMAGE), points=[[1, 2]])
 
 
+def test_another_versions_embedding_is_refused(model: Segmenter) -> None:
+    """An embedding kept from a time when the model had another input frame is not used."""
+    old = Segmenter(Wand(), spec(prompt_side=512)).embed(IMAGE)
+
+    with pytest.raises(EmbeddingMismatch, match=r"another version of 'wand': expected a frame of 256 px"):
+        model.segment(old, points=[[1, 2]])
+
+
 def test_prompts_are_checked_before_the_image_is_encoded(model: Segmenter) -> None:
     """A bad prompt costs no encoding; none at all points to everything mode."""
     with pytest.raises(PromptError, match="box 0 is empty or inverted"):
