@@ -64,5 +64,5 @@ class Nano(nn.Module):
 
 
 def build() -> Nano:
-    """The network as it ships: norms folded, without weights."""
-    return Nano().fold()
+    """The network as it ships: norms folded, in the memory format that is fastest here, without weights."""
+    return Nano().fold().to(memory_format=torch.channels_last)

@@ -23,7 +23,7 @@ class Refine(nn.Module):
         self.gain = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return functional.relu(x + self.gain * self.second(functional.relu(self.first(x))))
+        return functional.relu(x + self.gain * self.second(functional.relu(self.first(x), inplace=True)))
 
 
 class NanoDecoder(nn.Module):

@@ -113,7 +113,7 @@ class NanoEncoder(nn.Module):
         f4 = self.smooth[2](self.lateral[2](x4) + upsample(self.down[2](f8)))
         keys = self.keys(f4).unflatten(1, (GROUPS, KEYS // GROUPS))
         features = {
-            "guide": self.guide(x2 + upsample(self.down[3](f4))),
+            "guide": self.guide(x2 + upsample(self.down[3](f4))).contiguous(),  # read channel by channel
             "keys": functional.normalize(keys, dim=2).flatten(1, 2),
         }
         for name, layer, value in zip(
