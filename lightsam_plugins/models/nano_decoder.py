@@ -52,7 +52,8 @@ class NanoDecoder(nn.Module):
     def forward(self, features: Features, prompts: PromptBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Decode N prompts to all masks: logits (N, TOKENS, S / 2, S / 2) and predicted IoU (N, TOKENS)."""
         weights, quality = self.propose(features, prompts)
-        return guided(weights, share(features["guide"], len(prompts))), quality
+        guide = features["guide"]
+        return guided(weights, guide.repeat_interleave(len(prompts) // guide.shape[0], 0)), quality
 
     def propose(self, features: Features, prompts: PromptBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Everything but the step to full resolution.
@@ -62,8 +63,9 @@ class NanoDecoder(nn.Module):
         """
         count, side = len(prompts), features["s8"].shape[-1] * 8
         image = {name: share(value, count) for name, value in features.items() if name.startswith("s")}
-        drawn, similar = fine_maps(prompts, features["keys"], side)
-        coarse = coarse_maps(prompts, side, drawn.device)
+        dtype = features["s8"].dtype  # maps are drawn in float32, where coordinates are exact
+        drawn, similar = (maps.to(dtype) for maps in fine_maps(prompts, features["keys"].float(), side))
+        coarse = coarse_maps(prompts, side, drawn.device).to(dtype)
         x8 = functional.relu(
             image["s8"] + self.enter(torch.cat([coarse, functional.avg_pool2d(similar, 2)], 1))
         )
@@ -98,6 +100,7 @@ class NanoDecoder(nn.Module):
 
 def share(value: torch.Tensor, count: int) -> torch.Tensor:
     """One image's map as it is (it broadcasts); of B images, each repeated for its count / B prompts."""
+    value = value.contiguous(memory_format=torch.channels_last)  # a saved embedding has lost the format
     return value if value.shape[0] == 1 else value.repeat_interleave(count // value.shape[0], 0)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch.nn import functional
 
 from lightsam_plugins.models.nano_encoder import GROUPS
 from lightsam_plugins.types import PromptBatch
@@ -94,8 +93,17 @@ def mask_map(prompts: PromptBatch, grid: Grid) -> tuple[torch.Tensor, torch.Tens
         return empty, empty[:, :, :1, :1]
     masks = prompts.masks[:, None]
     present = (masks.abs().amax((2, 3), keepdim=True) > 0).to(masks.dtype)
-    soft = torch.tanh(masks * 0.5)
-    return functional.interpolate(soft, size=(cells, cells), mode="bilinear", antialias=True), present
+    shrink = triangle_filter(masks.shape[-1], cells, masks.device)
+    return torch.matmul(torch.matmul(shrink, torch.tanh(masks * 0.5)), shrink.T), present
+
+
+def triangle_filter(source: int, target: int, device: torch.device) -> torch.Tensor:
+    """(target, source) weights of antialiased bilinear shrinking, which MPS has no operator for."""
+    scale = source / target
+    centres = (torch.arange(target, device=device, dtype=torch.float32) + 0.5) * scale
+    cells = torch.arange(source, device=device, dtype=torch.float32) + 0.5
+    weights = (1 - (cells - centres[:, None]).abs() / max(scale, 1.0)).clamp(min=0)
+    return weights / weights.sum(1, keepdim=True)
 
 
 def similarity(keys: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -190,7 +191,11 @@ def test_interrupted_run_keeps_what_is_finished_and_goes_on(photos, tmp_path):
     code = "from lightsam_plugins.cli import main; main()"
     command = [sys.executable, "-c", code, "everything", str(photos), *QUICK, "--points-per-side", "12"]
     journal = tmp_path / "masks.json.journal"
-    with subprocess.Popen([*command, "-o", str(target)], stderr=subprocess.PIPE, text=True) as process:
+    # Where the suite itself runs in the background of a shell, SIGINT is ignored, and children inherit that.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        [*command, "-o", str(target)], stderr=subprocess.PIPE, text=True, preexec_fn=heed
+    ) as process:
         while process.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < 2):
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)

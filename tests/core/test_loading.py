@@ -15,7 +15,8 @@ from lightsam_plugins.segmenter import Segmenter
 def weights(tmp_path_factory: pytest.TempPathFactory):
     """A checkpoint of `nano`, not the one in the package."""
     path = tmp_path_factory.mktemp("weights") / "mine.safetensors"
-    save_file(seeded_network("nano").state_dict(), path)
+    state = seeded_network("nano").state_dict()
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
     return path
 
 
