@@ -65,4 +65,4 @@ def _write_list(out: TextIO, name: str, items: Iterable[dict[str, Any]]) -> None
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value)  # in ASCII: a name on disk need not be valid UTF-8

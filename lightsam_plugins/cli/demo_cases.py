@@ -31,7 +31,7 @@ class Case:
     row: int
     boxes: Sequence[Sequence[float]] = ()
     points: Sequence[Sequence[float]] = ()
-    point_labels: Sequence[int] = ()
+    point_labels: list[int] | tuple[int, ...] = ()
     multimask: bool = False
 
     @property
@@ -42,15 +42,10 @@ class Case:
         return boxes | points
 
     def __str__(self) -> str:
-        positive = sum(self.point_labels)
-        counts = {"box": len(self.boxes), "+ click": positive, "- click": len(self.point_labels) - positive}
-        plural = {"box": "boxes"}
-        named = [
-            f"{count} {name if count == 1 else plural.get(name, name + 's')}"
-            for name, count in counts.items()
-            if count
-        ]
-        return ", ".join(named) or "none"
+        boxes = f"{len(self.boxes)} box" + "es" * (len(self.boxes) > 1) if self.boxes else ""
+        positive, negative = self.point_labels.count(1), self.point_labels.count(0)
+        clicks = f"{positive}+ {negative}- clicks" if negative else "1+ click"
+        return " ".join(filter(None, [boxes, clicks if self.points else ""])) or "none"
 
 
 CASES = (

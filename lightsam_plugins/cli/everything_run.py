@@ -83,7 +83,7 @@ def run(job: Job) -> int:
     images = find_images(job.source, recursive=job.recursive, skip=_result_folders(job))
     settings = _settings(job)  # checks the model's name and the options before anything is written
     _check_folders(job)
-    state = _State(images, _open_journal(job, settings))
+    state = _State(images, _open_journal(job, settings, images))
     done = state.finished()
     todo = [name for name in images if name not in set(done)]
     if done:
@@ -130,10 +130,16 @@ def _check_folders(job: Job) -> None:
         )
 
 
-def _open_journal(job: Job, settings: Record) -> Journal:
+def _open_journal(job: Job, settings: Record, images: dict[str, Path]) -> Journal:
     if job.restart:
         job.journal_path.unlink(missing_ok=True)
-    return Journal(job.journal_path, settings)
+    journal = Journal(job.journal_path, settings)
+    if len(journal) and not any(name in journal for name in images):
+        raise InputError(
+            f"{str(job.json_path)!r} holds the masks of other photos",
+            hint="Choose another -o, or use --restart to overwrite it.",
+        )
+    return journal
 
 
 def _process(job: Job, segmenter: Segmenter, state: _State, todo: list[str]) -> None:

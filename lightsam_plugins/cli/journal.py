@@ -46,6 +46,9 @@ class Journal:
         except OSError as error:
             raise _unwritable(path, error) from error
 
+    def __contains__(self, file: str) -> bool:
+        return file in self._places
+
     def __len__(self) -> int:
         return len(self._places)
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
@@ -70,7 +71,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON on stdout, and nothing else."""
-    out.print(Text(json.dumps(value, indent=2, ensure_ascii=False)), soft_wrap=True)
+    typer.echo(json.dumps(value, indent=2))
 
 
 def megabytes(count: int) -> str:

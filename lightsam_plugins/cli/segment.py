@@ -223,7 +223,7 @@ def _write_json(report: dict[str, Any], path: Path) -> None:
         print_json(report)
         return
     with replacing(path) as part:
-        part.write_text(json.dumps(report, ensure_ascii=False) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(report) + "\n", encoding="utf-8")
 
 
 def _table(masks: Masks) -> Table:

@@ -11,11 +11,13 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from typer.testing import CliRunner
 
+from lightsam_plugins.cli import demo_cases
 from lightsam_plugins.cli.app import build_app
 from lightsam_plugins.cli.demo_cases import CASES, load_photo
 from lightsam_plugins.cli.doctor import CELL
-from lightsam_plugins.errors import UnknownModel
+from lightsam_plugins.errors import UnknownModel, UnsupportedPrompt
 from lightsam_plugins.registry import list_models
+from lightsam_plugins.segmenter import Segmenter
 
 COMMANDS = ["demo", "segment", "everything", "models", "download", "doctor"]
 CELL_BOX = ",".join(map(str, CELL))
@@ -261,13 +263,12 @@ def test_demo_writes_a_picture_for_every_case(tmp_path):
 
 def test_demo_leaves_out_what_a_model_cannot_do(tmp_path, monkeypatch):
     """A model without everything mode still shows its other prompts; the missing case is named."""
-    from lightsam_plugins.errors import UnsupportedPrompt
-    from lightsam_plugins.segmenter import Segmenter
 
     def refuse(*args, **options):
         raise UnsupportedPrompt("nano does not take everything mode")
 
     monkeypatch.setattr(Segmenter, "everything", refuse)
+    monkeypatch.setattr(demo_cases, "CASES", [case for case in CASES if case.name in ("box", "everything")])
 
     done = lightsam("demo", "-o", tmp_path)
 

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
-from functools import partial
 
 import numpy as np
 import pytest
@@ -147,6 +147,30 @@ def test_foreign_file_is_not_overwritten(photos, tmp_path):
     assert (tmp_path / "masks.json").read_text() == "mine"
 
 
+def test_masks_of_other_photos_are_not_overwritten(photos, tmp_path):
+    """The same -o for another folder is a slip: it is refused, and the first result stays."""
+    everything(photos / "coins.png", "-o", tmp_path / "masks.json")
+    first = (tmp_path / "masks.json").read_bytes()
+
+    done = everything(photos / "cell.png", "-o", tmp_path / "masks.json")
+
+    assert done.exit_code == 1
+    assert "holds the masks of other photos" in " ".join(done.stderr.replace("│", " ").split())
+    assert (tmp_path / "masks.json").read_bytes() == first
+
+
+@pytest.mark.parametrize("name", ["[red]b.png", "ä ö.png", os.fsdecode(b"caf\xe9.png")])
+def test_photos_may_have_any_name(photos, tmp_path, name):
+    """Brackets are no markup, and a name that is not UTF-8 survives the way into the file and back."""
+    (photos / "coins.png").rename(tmp_path / name)
+
+    done = everything(tmp_path / name, "-o", tmp_path / "masks.json", "--overlays", tmp_path / "drawn")
+
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "masks.json").read_text())["images"][0]["file_name"] == name
+    assert (tmp_path / "drawn" / f"{name}.png").is_file()
+
+
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [("--points-per-side", "0", "points_per_side"), ("--pred-iou-thresh", "2", "pred_iou_thresh")],
@@ -188,14 +212,12 @@ def test_overlays_may_not_land_among_the_photos(photos, tmp_path):
 def test_interrupted_run_keeps_what_is_finished_and_goes_on(photos, tmp_path):
     """Ctrl-C after the first photo: exit code 130, it is kept, and the file in the end is the same."""
     target, whole = tmp_path / "masks.json", tmp_path / "whole.json"
-    code = "from lightsam_plugins.cli import main; main()"
-    command = [sys.executable, "-c", code, "everything", str(photos), *QUICK, "--points-per-side", "12"]
-    journal = tmp_path / "masks.json.journal"
     # Where the suite itself runs in the background of a shell, SIGINT is ignored, and children inherit that.
-    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    with subprocess.Popen(
-        [*command, "-o", str(target)], stderr=subprocess.PIPE, text=True, preexec_fn=heed
-    ) as process:
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "from lightsam_plugins.cli import main; main()"
+    command = [sys.executable, "-c", code, "everything", str(photos), *QUICK, "--points-per-side", "8"]
+    journal = tmp_path / "masks.json.journal"
+    with subprocess.Popen([*command, "-o", str(target)], stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < 2):
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
@@ -210,8 +232,8 @@ def test_interrupted_run_keeps_what_is_finished_and_goes_on(photos, tmp_path):
     assert 1 <= count < 3
     assert not kept["info"]["complete"]
 
-    again = everything(photos, "--points-per-side", "12", "-o", target)
-    everything(photos, "--points-per-side", "12", "-o", whole)
+    again = everything(photos, "--points-per-side", "8", "-o", target)
+    everything(photos, "--points-per-side", "8", "-o", whole)
 
     assert f"{count} of 3 already finished, going on with {3 - count}" in again.stderr
     assert target.read_bytes() == whole.read_bytes()
