@@ -31,7 +31,7 @@ class Case:
     row: int
     boxes: Sequence[Sequence[float]] = ()
     points: Sequence[Sequence[float]] = ()
-    point_labels: list[int] | tuple[int, ...] = ()
+    point_labels: Sequence[int] = ()
     multimask: bool = False
 
     @property
