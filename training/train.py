@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as processes
+from safetensors.torch import load_file
 
 from lightsam_plugins.models.nano import Nano
 from lightsam_plugins.types import PromptBatch
@@ -33,6 +34,7 @@ STAGES = (
 )  # from share of time: side, images a rank
 PROMPTS = 4  # objects an image
 RATE, WARMUP, DECAY = 1.6e-3, 150, 0.02
+INIT_RATE = 4e-4  # of a network without norms
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Run:
     seed: int
     device: str
     scale: float
+    init: Path | None = None
 
 
 def stage(progress: float) -> tuple[int, int]:
@@ -53,12 +56,11 @@ def stage(progress: float) -> tuple[int, int]:
     return [(side, images) for begin, side, images in STAGES if progress >= begin][-1]
 
 
-def learning_rate(progress: float, step: int) -> float:
+def learning_rate(progress: float, step: int, highest: float = RATE) -> float:
     """Linear warm-up, flat for a third of the time, then a cosine to 1 %."""
     decay = max(0.0, (progress - 0.35) / 0.65)
-    return (
-        RATE * min(1.0, (step + 1) / WARMUP) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(decay, 1))))
-    )
+    cooled = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(decay, 1)))
+    return highest * min(1.0, (step + 1) / WARMUP) * cooled
 
 
 def forward(model: Nano, batch: Batch, generator: torch.Generator, device: str) -> tuple[torch.Tensor, float]:
@@ -141,13 +143,20 @@ class Report:
         self.losses, self.ious, self.images, self.since = [], [], 0, now
 
 
+def shipped(path: Path) -> Nano:
+    """The network with exported weights: its norms are folded and stay so, which suits a low learning rate."""
+    network = Nano().fold()
+    network.load_state_dict(load_file(path))
+    return network
+
+
 class Trainer:
     """One rank: a thread of its own on the CPU, or the GPU. Goes on from the checkpoint that is there."""
 
     def __init__(self, rank: int, run: Run) -> None:
         self.rank, self.run = rank, run
         torch.manual_seed(run.seed)
-        self.model = Nano().to(run.device).train()
+        self.model = (Nano() if run.init is None else shipped(run.init)).to(run.device).train()
         # Not fused: on a CPU that kernel scrambles updates where weight and gradient differ in memory format.
         self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=RATE, weight_decay=DECAY, foreach=True)
         self.average = Average(self.model)
@@ -207,8 +216,9 @@ class Trainer:
 
     def update(self, progress: float, side: int, images: int) -> tuple[float, float]:
         """One step on `images` views of `side` pixels; returns the loss and the IoU of the first round."""
+        highest = RATE if self.run.init is None else INIT_RATE
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(progress, self.step)
+            group["lr"] = learning_rate(progress, self.step, highest)
         loss, reached = forward(self.model, self.pool.batch(images, side), self.generator, self.run.device)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -243,6 +253,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--scale", type=float, default=1.0, help="factor on the images a step")
+    parser.add_argument("--init", type=Path, help="go on from shipped weights, norms folded, in a new folder")
     settings = Run(**vars(parser.parse_args()))
     settings.out.mkdir(parents=True, exist_ok=True)
     if settings.ranks > 1:

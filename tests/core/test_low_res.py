@@ -15,7 +15,13 @@ from lightsam_plugins.types import FloatArray, Frame
 
 @given(frames(longest=300, fits=("pad",)), logits(count=3))
 def test_boxes_are_near(frame: Frame, low: FloatArray) -> None:
-    """Estimated boxes contain the true ones to within a cell and a half, and stay inside the image."""
+    """Estimated boxes contain the true ones to within a cell and a half, and stay inside the image.
+
+    The logits go on into the padding as they are at the image's edge; a sudden change there would reach the last
+    pixels by interpolation, which an estimate that leaves the padding out cannot know.
+    """
+    rows, columns = (np.minimum(np.arange(256), cells - 1) for cells in content_cells(frame))
+    low = low[:, rows][:, :, columns]
     boxes, true = low_res_boxes(low, frame), Masks(low, np.zeros(3), frame).boxes
     cell = 1.5 * frame.side / 256 / min(frame.scale) + 1
 
