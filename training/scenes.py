@@ -107,7 +107,7 @@ def photo_cutout(sources: Sources, rng: Generator) -> UInt8 | None:
 def pick_object(sources: Sources, rng: Generator, size: int) -> UInt8:
     """A cut-out of a random kind."""
     kind = rng.random()
-    if kind < 0.62 or self_only(sources):
+    if kind < 0.62:
         cut = read_cutout(sources.cutouts[rng.integers(len(sources.cutouts))])
         if rng.random() < 0.25:
             fill = texture_fill(sources, rng, max(cut.shape[:2]))[: cut.shape[0], : cut.shape[1]]
@@ -117,11 +117,6 @@ def pick_object(sources: Sources, rng: Generator, size: int) -> UInt8:
         return blob(sources, rng, size)
     from_photo = photo_cutout(sources, rng)
     return blob(sources, rng, size) if from_photo is None else from_photo
-
-
-def self_only(sources: Sources) -> bool:
-    """Held-out composites use rendered cut-outs alone, so that their masks are exact."""
-    return sources.split == "holdout"
 
 
 def paste(

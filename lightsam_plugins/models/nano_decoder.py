@@ -52,8 +52,7 @@ class NanoDecoder(nn.Module):
     def forward(self, features: Features, prompts: PromptBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Decode N prompts to all masks: logits (N, TOKENS, S / 2, S / 2) and predicted IoU (N, TOKENS)."""
         weights, quality = self.propose(features, prompts)
-        guide = features["guide"]
-        return guided(weights, guide.repeat_interleave(len(prompts) // guide.shape[0], 0)), quality
+        return guided(weights, share(features["guide"], len(prompts))), quality
 
     def propose(self, features: Features, prompts: PromptBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Everything but the step to full resolution.
@@ -62,7 +61,11 @@ class NanoDecoder(nn.Module):
             Coefficients (N, TOKENS, GUIDE + 1, S / 4, S / 4) for `guided`, and predicted IoU (N, TOKENS).
         """
         count, side = len(prompts), features["s8"].shape[-1] * 8
-        image = {name: share(value, count) for name, value in features.items() if name.startswith("s")}
+        image = {  # a saved embedding has lost the memory format of the convolutions
+            name: share(value.contiguous(memory_format=torch.channels_last), count)
+            for name, value in features.items()
+            if name.startswith("s")
+        }
         dtype = features["s8"].dtype  # maps are drawn in float32, where coordinates are exact
         drawn, similar = (maps.to(dtype) for maps in fine_maps(prompts, features["keys"].float(), side))
         coarse = coarse_maps(prompts, side, drawn.device).to(dtype)
@@ -89,9 +92,8 @@ class NanoDecoder(nn.Module):
         area = soft.sum(2, keepdim=True)
         pooled = torch.matmul(soft, x4.detach().flatten(2).transpose(1, 2)) / area.clamp(min=1)
         certain = (soft * (2 * soft - 1).abs()).sum(2, keepdim=True) / area.clamp(min=1)
-        margin = (soft > 0.73).to(soft.dtype).sum(2, keepdim=True) / (soft > 0.27).to(soft.dtype).sum(
-            2, keepdim=True
-        ).clamp(min=1)
+        inner, outer = ((soft > level).to(soft.dtype).sum(2, keepdim=True) for level in (0.73, 0.27))
+        margin = inner / outer.clamp(min=1)
         scene = x16.detach().mean((2, 3))[:, None].expand(-1, tokens, -1)
         share_of_frame = (area / soft.shape[2]).sqrt()
         inputs = torch.cat([pooled, scene, certain, margin, share_of_frame], 2)
@@ -100,7 +102,6 @@ class NanoDecoder(nn.Module):
 
 def share(value: torch.Tensor, count: int) -> torch.Tensor:
     """One image's map as it is (it broadcasts); of B images, each repeated for its count / B prompts."""
-    value = value.contiguous(memory_format=torch.channels_last)  # a saved embedding has lost the format
     return value if value.shape[0] == 1 else value.repeat_interleave(count // value.shape[0], 0)
 
 
@@ -111,7 +112,7 @@ def guided(weights: torch.Tensor, guide: torch.Tensor) -> torch.Tensor:
         weights: (N, T, GUIDE + 1, H, W) coefficients and offset at stride 4.
         guide: (N or 1, GUIDE, 2H, 2W).
     """
-    # One channel after the other: the whole product would be a tensor of 9 MB a prompt's three masks.
+    # One channel after the other: all at once would be 1.3 MB of intermediate values a mask, too much for the cache.
     logits = upsample(weights[:, :, GUIDE])
     for channel in range(GUIDE):
         logits.addcmul_(upsample(weights[:, :, channel]), guide[:, channel, None])
