@@ -111,7 +111,7 @@ class Cancelled(LightSamError):
     """
 
     def __init__(self, what: str, *, partial: Any = None) -> None:
-        super().__init__(what)
+        super().__init__(what, hint="What was finished is in `partial` of this error.")
         self.partial = partial
 
 

@@ -30,12 +30,15 @@ def open_image(path: Path) -> Iterator[Image.Image]:
     """
     name = f"cannot read the image {str(path)!r}"
     if problem := _problem(path):
-        raise ImageError(f"{name}: {problem}")
+        raise ImageError(f"{name}: {problem[0]}", hint=problem[1])
     try:
         image = _open_any_size(path)
     except UnidentifiedImageError:
         formats = "PNG, JPEG, TIFF, WebP, BMP, GIF or the like"
-        raise ImageError(f"{name}: it is not an image file that PIL knows", expected=formats) from None
+        hint = "Open it with its own library and pass the pixels as an array."
+        raise ImageError(
+            f"{name}: it is not an image file that PIL knows", expected=formats, hint=hint
+        ) from None
     except Exception as error:  # a broken header fails in a different way in each decoder
         raise _broken(name, error) from error
     with image:
@@ -48,16 +51,18 @@ def open_image(path: Path) -> Iterator[Image.Image]:
         yield image
 
 
-def _problem(path: Path) -> str:
+def _problem(path: Path) -> tuple[str, str] | None:
+    """What keeps a file from being read, and what to do about it."""
+    look = f"Check the path; the working folder is {str(Path.cwd())!r}."
     if path.is_dir():
-        return "it is a folder"
+        return "it is a folder", "Name one of its files."
     try:
         with path.open("rb") as file:
-            return "" if file.read(1) else "the file is empty"
+            return None if file.read(1) else ("the file is empty", "Copy or download it again.")
     except OSError as error:
-        return error.strerror or str(error)
+        return error.strerror or str(error), look
     except ValueError as error:  # a NUL in the name
-        return str(error)
+        return str(error), look
 
 
 def _open_any_size(path: Path) -> Image.Image:
@@ -84,7 +89,12 @@ def from_pil(image: Image.Image, name: str) -> UInt8Array:
         ImageError: No pixels, data that cannot be decoded, or values outside their range.
     """
     if 0 in image.size:
-        raise ImageError(f"{name} has no pixels", expected="at least 1 x 1", got=f"size {image.size}")
+        raise ImageError(
+            f"{name} has no pixels",
+            expected="at least 1 x 1",
+            got=f"size {image.size}",
+            hint="Check how the image was cut or read.",
+        )
     try:
         image.load()
         return _converted(image)
@@ -99,6 +109,7 @@ def _broken(name: str, error: Exception) -> ImageError:
     return ImageError(
         f"{name}: it is broken, cut off or of a kind PIL cannot convert",
         got=f"{type(error).__name__}: {error}",
+        hint="Copy it again, or convert it to PNG.",
     )
 
 

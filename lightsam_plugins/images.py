@@ -53,10 +53,17 @@ def _from_array(array: npt.NDArray[Any]) -> UInt8Array:
             "not the shape of an image",
             expected="(H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA",
             got=f"{array.shape}",
-            hint="For channels first pass array.transpose(1, 2, 0)." if first else None,
+            hint="For channels first pass array.transpose(1, 2, 0)."
+            if first
+            else "Pass one plane at a time.",
         )
     if 0 in array.shape:
-        raise ImageError("the image has no pixels", expected="at least 1 x 1", got=f"{array.shape}")
+        raise ImageError(
+            "the image has no pixels",
+            expected="at least 1 x 1",
+            got=f"{array.shape}",
+            hint="Check how the image was cut or read.",
+        )
     colours = planes[..., :3] if planes.shape[2] == 4 else planes
     if colours.dtype == np.uint8 and colours.shape[2] == 3:
         return np.ascontiguousarray(colours)

@@ -49,7 +49,12 @@ def scaling(array: npt.NDArray[Any]) -> Scaling:
     if kind == "f":
         _require_unit_range(array)
         return _from_unit
-    raise ImageError("not the type of an image", expected="integers, bool or floats", got=str(array.dtype))
+    raise ImageError(
+        "not the type of an image",
+        expected="integers, bool or floats",
+        got=str(array.dtype),
+        hint="Scale the image to 0..255 and pass uint8.",
+    )
 
 
 def _as_it_is(strip: npt.NDArray[Any]) -> npt.NDArray[Any]:

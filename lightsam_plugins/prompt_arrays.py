@@ -34,7 +34,11 @@ def _array(value: ArrayLike, name: str) -> npt.NDArray[Any]:
     if isinstance(value, torch.Tensor):
         # numpy has no bfloat16, and bool must stay bool.
         value = (value.detach().float() if value.is_floating_point() else value.detach()).cpu().numpy()
-    hint = "Objects with fewer clicks are padded with label -1." if name.startswith("point") else None
+    hint = (
+        "Objects with fewer clicks are padded with label -1."
+        if name.startswith("point")
+        else "Pass a list of rows, an array or a tensor."
+    )
     try:
         array = np.asarray(value)
         if array.dtype.kind not in "bifu" and array.size:
@@ -62,10 +66,16 @@ def read_boxes(value: ArrayLike, frame: Frame) -> FloatArray:
             "boxes have the wrong shape",
             expected="(N, 4) or (4,): x0, y0, x1, y1 in pixels",
             got=f"{array.shape}",
+            hint="Give four numbers a box.",
         )
     corners = array.astype(np.float64)
     if (row := first_row(~np.isfinite(corners))) is not None:
-        raise PromptError(f"box {row} holds NaN or infinity", got=f"{corners[row].tolist()}")
+        raise PromptError(
+            f"box {row} holds NaN or infinity",
+            expected="four finite numbers",
+            got=f"{corners[row].tolist()}",
+            hint="Leave the object out, or find where the number comes from.",
+        )
     if (row := first_row(corners[:, 2:] <= corners[:, :2])) is not None:
         raise PromptError(
             f"box {row} is empty or inverted",
@@ -80,6 +90,7 @@ def read_boxes(value: ArrayLike, frame: Frame) -> FloatArray:
             f"box {row} lies outside the image",
             expected=f"an overlap with x 0..{frame.width}, y 0..{frame.height}",
             got=f"{corners[row].tolist()}",
+            hint="Boxes are in pixels of the original image, not of a resized one or in 0..1.",
         )
     return clipped.astype(np.float32)
 
@@ -98,7 +109,7 @@ def read_clicks(points: ArrayLike | None, labels: ArrayLike | None, frame: Frame
             "points have the wrong shape",
             expected="(P, 2) for one object or (N, P, 2) for N objects",
             got=f"{xy.shape}",
-            hint="A single click is [[x, y]]." if xy.shape == (2,) else None,
+            hint="A single click is [[x, y]].",
         )
     kinds = _labels(labels, xy.shape[:-1])
     if xy.ndim == 2:
@@ -109,7 +120,12 @@ def read_clicks(points: ArrayLike | None, labels: ArrayLike | None, frame: Frame
     padding = kinds == -1
     xy = np.where(padding[..., None], 0.0, xy.astype(np.float64))
     if (row := first_row(~np.isfinite(xy))) is not None:
-        raise PromptError(f"points of object {row} hold NaN or infinity", got=f"{xy[row].tolist()}")
+        raise PromptError(
+            f"points of object {row} hold NaN or infinity",
+            expected="finite numbers",
+            got=f"{xy[row].tolist()}",
+            hint="Places that hold no click are marked by label -1.",
+        )
     clipped = np.clip(xy, 0, (frame.width, frame.height)).astype(np.float32)
     return Clicks(clipped, kinds, free)
 
@@ -123,6 +139,7 @@ def _labels(labels: ArrayLike | None, shape: tuple[int, ...]) -> IntArray:
             "point_labels do not match points",
             expected=f"shape {shape}, one label a point",
             got=f"{array.shape}",
+            hint="Objects with fewer clicks are padded with label -1.",
         )
     if (row := first_row(~np.isin(array, (-1, 0, 1)))) is not None:
         name = f"point {row}" if array.ndim == 1 else f"object {row}"
@@ -130,7 +147,7 @@ def _labels(labels: ArrayLike | None, shape: tuple[int, ...]) -> IntArray:
             f"unknown label at {name}",
             expected="1 (foreground), 0 (background) or -1 (padding)",
             got=f"{array[row].tolist()}",
-            hint="The corners of a box go into boxes=." if np.isin(array[row], (2, 3)).any() else None,
+            hint="The corners of a box (labels 2 and 3 elsewhere) go into boxes=.",
         )
     return array.astype(np.int64)
 
@@ -150,5 +167,9 @@ def read_masks(value: ArrayLike) -> FloatArray:
     with np.errstate(over="ignore"):  # beyond float32 is infinity, which is refused below
         logits = np.array(array, np.float32)
     if (row := first_row(~np.isfinite(logits))) is not None:
-        raise PromptError(f"mask_input {row} holds NaN or infinity")
+        raise PromptError(
+            f"mask_input {row} holds NaN or infinity",
+            expected="finite logits",
+            hint="Pass the .logits of an earlier answer.",
+        )
     return logits

@@ -114,6 +114,7 @@ def test_bad_input_gives_the_error_of_the_table(row, provoke):
         provoke[row]()
 
     assert type(caught.value).__name__ == name
+    assert caught.value.hint, "it does not say what to do next"
     pattern = ".+".join(re.escape(part) for part in message.split("…"))
     assert re.fullmatch(pattern, str(caught.value), re.DOTALL), (
         f"documented: {message}\nshown: {caught.value}"
