@@ -84,9 +84,9 @@ class Pool:
             rng.normal(0, 14, (count, 1, 1, 1)) + rng.normal(0, 7, (count, 3, 1, 1))
         ).float()
         images = (images - 116) * gain + 116 + offset
-        grey = torch.from_numpy(rng.random(count) < 0.12)[:, None, None, None]
+        grey = torch.from_numpy(rng.random(count) < 0.18)[:, None, None, None]
         images = torch.where(grey, images.mean(1, keepdim=True), images)
-        invert = torch.from_numpy(rng.random(count) < 0.05)[:, None, None, None]
+        invert = torch.from_numpy(rng.random(count) < 0.10)[:, None, None, None]
         images = torch.where(invert, 255 - images, images)
         if rng.random() < 0.15:
             images = functional.avg_pool2d(images, 3, 1, 1)

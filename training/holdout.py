@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from training.scenes import Sample, degrade, paste, texture_fill
-from training.sources import Labels, Sources, UInt8, read_cutout
+from training.scenes import cutouts_on_texture
+from training.sources import Labels, Sources, UInt8
 
 MIN_SHARE = 0.003  # of the image or tile; smaller objects are not counted
 TILE = 256  # pixels; microscopy images larger than WHOLE are cut into tiles of this side
@@ -85,35 +85,10 @@ def photos(sources: Sources) -> Iterator[Case]:
             yield Case(str(name), image, chosen)
 
 
-def scene(sources: Sources, seed: int, *, apart: bool, size: int = 320) -> Sample:
-    """Two to four rendered cut-outs on one texture, with shadows and camera faults.
-
-    Args:
-        sources: Where cut-outs and textures come from.
-        seed: The scene's number.
-        apart: Objects keep their distance; otherwise they fall anywhere and hide one another.
-        size: Side in pixels.
-    """
-    rng = np.random.default_rng(seed)
-    sample = Sample(texture_fill(sources, rng, size), np.zeros((size, size), np.int32))
-    placed: list[tuple[npt.NDArray[np.float64], float]] = []
-    for label in range(1, int(rng.integers(3, 6))):
-        cut = read_cutout(sources.cutouts[rng.integers(len(sources.cutouts))])
-        side = rng.uniform(0.15, 0.5) * size
-        for _ in range(50):
-            centre = rng.uniform(0.15, 0.85, 2) * size
-            free = all(np.hypot(*(centre - other)) > 0.5 * (side + near) for other, near in placed)
-            if free or not apart:
-                paste(sample, cut, rng, label, side, (float(centre[0]), float(centre[1])))
-                placed.append((centre, side))
-                break
-    return Sample(degrade(sample.image, rng), sample.labels)
-
-
 def composites(sources: Sources, *, apart: bool = True) -> Iterator[Case]:
     """Held-out cut-outs on held-out textures, drawn from fixed seeds."""
     for seed in range(COMPOSITES):
-        sample = scene(sources, 90_000 + seed, apart=apart)
+        sample = cutouts_on_texture(sources, np.random.default_rng(90_000 + seed), 320, apart=apart)
         masks = choose(separate(sample.labels), 4)
         if len(masks):
             yield Case(str(seed), sample.image, masks)

@@ -32,9 +32,15 @@ def iou(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 def total_loss(
-    logits: torch.Tensor, rated: torch.Tensor, targets: torch.Tensor
+    logits: torch.Tensor, rated: torch.Tensor, targets: torch.Tensor, answers: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Token 0 always answers; of the other two the better one does, so that they part ways on ambiguous clicks.
+
+    Args:
+        logits: (N, T, H, W).
+        rated: (N, T) predicted IoU.
+        targets: (N, H, W) 0/1.
+        answers: (N, T, H, W) the logits as they are handed on, tidied; predicted IoU is about these.
 
     Returns:
         The loss, and (N, T) true IoU.
@@ -42,10 +48,15 @@ def total_loss(
     present = (targets.amax((1, 2)) > 0).float()
     each = mask_loss(logits, targets)
     best_other = each[:, 1:].amin(1) + 0.05 * each[:, 1:].mean(1)
-    true = iou(logits.detach(), targets)
-    quality = (rated - true).abs().mean(1)
-    loss = each[:, 0] + 0.5 * best_other + 0.5 * quality
+    true = iou(answers, targets)
+    loss = each[:, 0] + 0.5 * best_other + rating_loss(rated, true)
     return (loss * present).sum() / present.sum().clamp(min=1), true
+
+
+def rating_loss(rated: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    """(N,) how far (N, T) predictions are off, and what is lost by choosing with them."""
+    choice = torch.softmax(rated / 0.05, 1)
+    return 0.5 * (rated - true).abs().mean(1) + 0.5 * (true.amax(1) - (choice * true).sum(1))
 
 
 def edge_loss(keys: torch.Tensor, labels: torch.Tensor, complete: torch.Tensor) -> torch.Tensor:

@@ -18,7 +18,7 @@ from training.scenes import Sample, composite, packed
 from training.sources import Labels, Sources, UInt8, read_rgb
 
 SIZE = 320
-MIX = {"photo": 0.28, "composite": 0.34, "packed": 0.13, "nuclei": 0.13, "garment": 0.12}
+MIX = {"photo": 0.30, "composite": 0.37, "packed": 0.14, "nuclei": 0.11, "garment": 0.08}
 MIN_SHARE = 0.002  # of the square; smaller objects are not prompted for
 
 

@@ -69,6 +69,19 @@ def candidate_ious(model: Any, embedding: Any, case: Case) -> list[tuple[float, 
     return [(row[0], max(row)) for row in each]
 
 
+def spill(model: Any, embedding: Any, case: Case) -> list[tuple[float, float]]:
+    """For a centre click: the share of the answer outside its object, and the share on other objects of the case."""
+    centres = [[deepest(mask)[1]] for mask in case.masks]
+    answers = model.segment(embedding, points=centres).dense()
+    anything = case.masks.any(0)
+    shares = []
+    for answer, wanted in zip(answers, case.masks, strict=True):
+        area = max(int(answer.sum()), 1)
+        outside = answer & ~wanted
+        shares.append((int(outside.sum()) / area, int((outside & anything).sum()) / area))
+    return shares
+
+
 def filled_box(case: Case) -> list[float]:
     """What the box alone is worth."""
     scores = []

@@ -148,7 +148,9 @@ def paste(
 
 
 def composite(sources: Sources, rng: Generator, size: int) -> Sample:
-    """Objects of known outline on a background; one time in three several copies of one object (look-alikes)."""
+    """Objects of known outline on a background; often several copies of one object (look-alikes)."""
+    if rng.random() < 0.4:
+        return cutouts_on_texture(sources, rng, size, apart=bool(rng.random() < 0.6))
     sample = Sample(background(sources, rng, size), np.zeros((size, size), np.int32))
     count = int(rng.integers(1, 7))
     copies = rng.random() < 0.33
@@ -167,6 +169,30 @@ def composite(sources: Sources, rng: Generator, size: int) -> Sample:
         )
         centre = tuple(rng.uniform(0.08, 0.92, 2) * size)
         paste(sample, drawn, rng, label, share * size, centre)
+    return Sample(degrade(sample.image, rng), sample.labels)
+
+
+def cutouts_on_texture(sources: Sources, rng: Generator, size: int, *, apart: bool) -> Sample:
+    """Two to four rendered cut-outs on one texture, with shadows and camera faults.
+
+    Args:
+        sources: Where cut-outs and textures come from.
+        rng: Source of randomness.
+        size: Side in pixels.
+        apart: Objects keep their distance; otherwise they fall anywhere and hide one another.
+    """
+    sample = Sample(texture_fill(sources, rng, size), np.zeros((size, size), np.int32))
+    placed: list[tuple[np.ndarray, float]] = []
+    for label in range(1, int(rng.integers(3, 6))):
+        cut = read_cutout(sources.cutouts[rng.integers(len(sources.cutouts))])
+        side = rng.uniform(0.15, 0.5) * size
+        for _ in range(50):
+            centre = rng.uniform(0.15, 0.85, 2) * size
+            free = all(np.hypot(*(centre - other)) > 0.5 * (side + near) for other, near in placed)
+            if free or not apart:
+                paste(sample, cut, rng, label, side, (float(centre[0]), float(centre[1])))
+                placed.append((centre, side))
+                break
     return Sample(degrade(sample.image, rng), sample.labels)
 
 
@@ -218,6 +244,8 @@ def render_bodies(sources: Sources, rng: Generator, labels: Labels, radius: floa
     depth = cv2.distanceTransform((inside & ~rims(labels)).astype(np.uint8), cv2.DIST_L2, 3)
     depth /= np.float32(radius)
     dome = 1 + rng.uniform(-0.5, 0.5) * (np.minimum(depth, 1) - 0.5)
+    if rng.random() < 0.2:  # as under a phase-contrast microscope: only rim and relief tell body from ground
+        fill = image.astype(np.float64)
     body = fill * gain[labels] * dome[..., None]
     if rng.random() < 0.5:
         light = rng.uniform(-1, 1, 2)

@@ -15,16 +15,19 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as processes
-from safetensors.torch import load_file
 
 from lightsam_plugins.models.nano import Nano
+from lightsam_plugins.models.nano_clean import clean
 from lightsam_plugins.types import PromptBatch
+from training import fast_upsample
 from training.augment import Batch, Pool
 from training.losses import edge_loss, total_loss
 from training.simulate import Session, pick_objects
+from training.warm_start import warm_start
 
 STAGES = (
     (0.0, 128, 10),
@@ -32,9 +35,10 @@ STAGES = (
     (0.54, 256, 6),
     (0.75, 384, 4),
 )  # from share of time: side, images a rank
+WARM_STAGES = ((0.0, 192, 8), (0.30, 256, 6), (0.60, 384, 4))  # the same for a network that goes on
 PROMPTS = 4  # objects an image
 RATE, WARMUP, DECAY = 1.6e-3, 150, 0.02
-INIT_RATE = 4e-4  # of a network without norms
+WARM_RATE = 1.2e-3  # for a network that has been trained before
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,10 @@ class Run:
     init: Path | None = None
 
 
-def stage(progress: float) -> tuple[int, int]:
+def stage(progress: float, *, warm: bool) -> tuple[int, int]:
     """(side, images a rank) at a share of the time."""
-    return [(side, images) for begin, side, images in STAGES if progress >= begin][-1]
+    stages = WARM_STAGES if warm else STAGES
+    return [(side, images) for begin, side, images in stages if progress >= begin][-1]
 
 
 def learning_rate(progress: float, step: int, highest: float = RATE) -> float:
@@ -64,7 +69,7 @@ def learning_rate(progress: float, step: int, highest: float = RATE) -> float:
 
 
 def forward(model: Nano, batch: Batch, generator: torch.Generator, device: str) -> tuple[torch.Tensor, float]:
-    """The loss of one batch over one to three rounds of prompts, and the mean IoU of mask 0 in the first round."""
+    """The loss of one batch over one to three rounds of prompts, and the mean IoU of the first round."""
     targets = pick_objects(batch.labels, PROMPTS, generator)
     occupied = (batch.labels > 0).float().repeat_interleave(PROMPTS, 0)
     features = model.encode(batch.images.to(device))
@@ -75,13 +80,16 @@ def forward(model: Nano, batch: Batch, generator: torch.Generator, device: str) 
     rounds = 1 + sum(bool(torch.rand((), generator=generator) < share) for share in (0.55, 0.35))
     reached = 0.0
     for index in range(rounds):
-        logits, rated = model.decoder(features, to_device(session.batch(), device))
-        step, true = total_loss(logits, rated, targets.to(device))
+        prompts = to_device(session.batch(), device)
+        logits, rated = model.decoder(features, prompts)
+        answers = clean(logits.detach().float(), prompts, batch.images.shape[-1])  # what a user will see
+        step, true = total_loss(logits, rated, targets.to(device), answers)
         loss = loss + step / rounds
         if index == 0:
-            reached = float(true[:, 0].mean())
+            reached = float(true.gather(1, rated.argmax(1, keepdim=True)).mean())
         if index + 1 < rounds:
-            session.correct(logits[:, 0].detach().float().cpu(), keep_mask=0.65)
+            best = rated.detach().argmax(1)
+            session.correct(answers[torch.arange(len(best)), best].cpu(), keep_mask=0.65)
     return loss, reached
 
 
@@ -143,20 +151,18 @@ class Report:
         self.losses, self.ious, self.images, self.since = [], [], 0, now
 
 
-def shipped(path: Path) -> Nano:
-    """The network with exported weights: its norms are folded and stay so, which suits a low learning rate."""
-    network = Nano().fold()
-    network.load_state_dict(load_file(path))
-    return network
-
-
 class Trainer:
     """One rank: a thread of its own on the CPU, or the GPU. Goes on from the checkpoint that is there."""
 
     def __init__(self, rank: int, run: Run) -> None:
         self.rank, self.run = rank, run
         torch.manual_seed(run.seed)
-        self.model = (Nano() if run.init is None else shipped(run.init)).to(run.device).train()
+        start = (
+            Nano()
+            if run.init is None
+            else warm_start(run.init, Pool(run.pool, run.seed).batch(64, 256).images)
+        )
+        self.model = start.to(run.device).train()
         # Not fused: on a CPU that kernel scrambles updates where weight and gradient differ in memory format.
         self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=RATE, weight_decay=DECAY, foreach=True)
         self.average = Average(self.model)
@@ -201,7 +207,7 @@ class Trainer:
         report = Report()
         while (seconds := self.clock(begun)) < self.run.minutes * 60:
             progress = seconds / (self.run.minutes * 60)
-            side, images = stage(progress)
+            side, images = stage(progress, warm=self.run.init is not None)
             images = max(1, int(images * self.run.scale))
             loss, reached = self.update(progress, side, images)
             if self.rank:
@@ -216,7 +222,7 @@ class Trainer:
 
     def update(self, progress: float, side: int, images: int) -> tuple[float, float]:
         """One step on `images` views of `side` pixels; returns the loss and the IoU of the first round."""
-        highest = RATE if self.run.init is None else INIT_RATE
+        highest = RATE if self.run.init is None else WARM_RATE
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(progress, self.step, highest)
         loss, reached = forward(self.model, self.pool.batch(images, side), self.generator, self.run.device)
@@ -238,6 +244,8 @@ def train(rank: int, run: Run) -> None:
         dist.init_process_group("gloo", rank=rank, world_size=run.ranks)
     if run.device == "cpu":
         torch.set_num_threads(1)  # two threads a rank wait for each other; two ranks hardly do
+        cv2.setNumThreads(1)
+        fast_upsample.install()
     Trainer(rank, run).train()
 
 
@@ -253,7 +261,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--scale", type=float, default=1.0, help="factor on the images a step")
-    parser.add_argument("--init", type=Path, help="go on from shipped weights, norms folded, in a new folder")
+    parser.add_argument("--init", type=Path, help="go on from shipped weights, in a new folder")
     settings = Run(**vars(parser.parse_args()))
     settings.out.mkdir(parents=True, exist_ok=True)
     if settings.ranks > 1:

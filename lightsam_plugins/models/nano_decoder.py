@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torch.nn import functional
 
 from lightsam_plugins.models.nano_encoder import GUIDE, PROJECTIONS, upsample
 from lightsam_plugins.models.nano_prompts import COARSE_MAPS, FINE_MAPS, SIMILARITIES, coarse_maps, fine_maps
+from lightsam_plugins.models.nano_rating import Rating
 from lightsam_plugins.types import Features, PromptBatch
 
 TOKENS = 3  # masks a prompt: number 0 is trained to be right on the whole, the others to part ways
@@ -47,7 +50,7 @@ class NanoDecoder(nn.Module):
             nn.Conv2d(d4, d4, 3, padding=1), nn.ReLU(), nn.Conv2d(d4, d4, 3, padding=1), nn.ReLU()
         )
         self.coarse = nn.Conv2d(d4, TOKENS * (GUIDE + 1), 1)  # per token: weights of the guide, and an offset
-        self.quality = nn.Sequential(nn.Linear(d4 + d16 + 3, 64), nn.ReLU(), nn.Linear(64, 1))
+        self.rating = Rating(TOKENS)
 
     def forward(self, features: Features, prompts: PromptBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Decode N prompts to all masks: logits (N, TOKENS, S / 2, S / 2) and predicted IoU (N, TOKENS)."""
@@ -82,22 +85,15 @@ class NanoDecoder(nn.Module):
             image["s4"] + upsample(self.up4(x8)) + self.enter4(torch.cat([drawn, similar], 1))
         )
         x4 = x4 + self.body4(x4)
-        weights = self.coarse(x4).unflatten(1, (TOKENS, GUIDE + 1))
-        return weights, self.rate(weights[:, :, GUIDE], x4, x16)
+        weights = self.coefficients(x4)
+        guide = share(functional.avg_pool2d(features["guide"], 2), count)
+        return weights, self.rating(linear(weights.detach(), guide), (x8, x16, x32), prompts)
 
-    def rate(self, coarse: torch.Tensor, x4: torch.Tensor, x16: torch.Tensor) -> torch.Tensor:
-        """(N, T) predicted IoU, from features pooled under each mask; gradients stay out of the masks."""
-        count, tokens = coarse.shape[:2]
-        soft = torch.sigmoid(coarse.detach()).flatten(2)
-        area = soft.sum(2, keepdim=True)
-        pooled = torch.matmul(soft, x4.detach().flatten(2).transpose(1, 2)) / area.clamp(min=1)
-        certain = (soft * (2 * soft - 1).abs()).sum(2, keepdim=True) / area.clamp(min=1)
-        inner, outer = ((soft > level).to(soft.dtype).sum(2, keepdim=True) for level in (0.73, 0.27))
-        margin = inner / outer.clamp(min=1)
-        scene = x16.detach().mean((2, 3))[:, None].expand(-1, tokens, -1)
-        share_of_frame = (area / soft.shape[2]).sqrt()
-        inputs = torch.cat([pooled, scene, certain, margin, share_of_frame], 2)
-        return torch.sigmoid(self.quality(inputs)).view(count, tokens)
+    def coefficients(self, x4: torch.Tensor) -> torch.Tensor:
+        """The layer `coarse` as one matrix product, whose output is laid out channel by channel, as it is read."""
+        layer, (height, width) = self.coarse, x4.shape[2:]
+        flat = torch.matmul(layer.weight.flatten(1), x4.flatten(2)) + layer.get_parameter("bias")[:, None]
+        return flat.unflatten(2, (height, width)).unflatten(1, (TOKENS, GUIDE + 1))
 
 
 def share(value: torch.Tensor, count: int) -> torch.Tensor:
@@ -112,8 +108,16 @@ def guided(weights: torch.Tensor, guide: torch.Tensor) -> torch.Tensor:
         weights: (N, T, GUIDE + 1, H, W) coefficients and offset at stride 4.
         guide: (N or 1, GUIDE, 2H, 2W).
     """
+    return linear(weights, guide, upsample)
+
+
+def linear(
+    weights: torch.Tensor, guide: torch.Tensor, resize: Callable[[torch.Tensor], torch.Tensor] = torch.clone
+) -> torch.Tensor:
+    """(N, T, H, W): the offset plus each coefficient, resized, times its channel of the guide."""
     # One channel after the other: all at once would be 1.3 MB of intermediate values a mask, too much for the cache.
-    logits = upsample(weights[:, :, GUIDE])
-    for channel in range(GUIDE):
-        logits.addcmul_(upsample(weights[:, :, channel]), guide[:, channel, None])
+    *slopes, offset = weights.unbind(2)
+    logits = resize(offset)
+    for slope, channel in zip(slopes, guide.unbind(1), strict=True):
+        logits.addcmul_(resize(slope), channel[:, None])
     return logits

@@ -90,7 +90,7 @@ class NanoEncoder(nn.Module):
         self.stem = ConvUnit(3, w2, 2)
         self.stage4 = nn.Sequential(ConvUnit(w2, w4, 2), Residual(w4))
         self.stage8 = nn.Sequential(ConvUnit(w4, w8, 2), Residual(w8), Residual(w8))
-        self.stage16 = nn.Sequential(ConvUnit(w8, w16, 2), Residual(w16), Residual(w16))
+        self.stage16 = nn.Sequential(ConvUnit(w8, w16, 2), Residual(w16), Residual(w16), Residual(w16))
         self.stage32 = nn.Sequential(ConvUnit(w16, w32, 2), Residual(w32), Residual(w32), Attention(w32))
         self.down = nn.ModuleList(nn.Conv2d(i, o, 1) for i, o in ((w32, p16), (p16, p8), (p8, p4), (p4, w2)))
         self.lateral = nn.ModuleList(nn.Conv2d(i, o, 1) for i, o in ((w16, p16), (w8, p8), (w4, p4)))

@@ -5,12 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from lightsam_plugins.models.nano import Nano
-from training.losses import iou, total_loss
-from training.protocol import box_of, deepest
-from training.simulate import Session, bounds, draw_point, pick_objects
-from training.train import STAGES, learning_rate, stage
+from training import fast_upsample
+from training.holdout import Case
+from training.losses import iou, rating_loss, total_loss
+from training.protocol import box_of, deepest, spill
+from training.simulate import Session, blur, bounds, dilate, draw_point, pick_objects
+from training.train import STAGES, WARM_STAGES, learning_rate, stage
+from training.warm_start import warm_start
 
 
 def squares() -> torch.Tensor:
@@ -86,8 +90,8 @@ def test_the_loss_prefers_the_right_mask() -> None:
     targets = squares()
     right = (targets * 2 - 1)[:, None].repeat(1, 3, 1, 1) * 8
 
-    good, true = total_loss(right, torch.full((2, 3), 0.99), targets)
-    bad, _ = total_loss(-right, torch.full((2, 3), 0.99), targets)
+    good, true = total_loss(right, torch.full((2, 3), 0.99), targets, right)
+    bad, _ = total_loss(-right, torch.full((2, 3), 0.99), targets, -right)
 
     assert torch.allclose(true, torch.ones(2, 3))
     assert float(good) < 0.1 < float(bad)
@@ -106,19 +110,72 @@ def test_gradients_reach_every_weight() -> None:
     session.correct(torch.randn_like(session.targets), keep_mask=1.0)
 
     logits, rated = network.decoder(network.encode(torch.randn(2, 3, 64, 64)), session.batch())
-    total_loss(logits, rated, session.targets)[0].backward()
+    total_loss(logits, rated, session.targets, logits)[0].backward()
 
     assert [
         name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
     ] == []
 
 
-def test_the_schedule_grows_and_cools() -> None:
+def test_ratings_that_choose_the_better_mask_cost_less() -> None:
+    """Of ratings equally far off, those whose order is right cost less; perfect ones cost next to nothing."""
+    true = torch.tensor([[0.9, 0.5, 0.1]])
+
+    right, wrong = (rating_loss(torch.tensor([rated]), true) for rated in ([1.0, 0.4, 0.2], [0.8, 0.6, 0.9]))
+    perfect = rating_loss(true, true)
+
+    assert perfect < 0.01
+    assert perfect < right < wrong
+
+
+def test_filters_are_those_of_their_names() -> None:
+    """`blur` is a mean with zeros around, `dilate` a maximum, each over a square."""
+    maps = torch.rand(2, 20, 30, generator=torch.Generator().manual_seed(5))
+
+    mean = torch.nn.functional.avg_pool2d(maps, 7, 1, 3)
+    highest = torch.nn.functional.max_pool2d(maps, 7, 1, 3)
+
+    torch.testing.assert_close(blur(maps, 7), mean)
+    torch.testing.assert_close(dilate(maps, 7), highest)
+
+
+def test_the_fast_backward_pass_is_the_exact_one() -> None:
+    """Upsampling as two matrix products backwards gives autograd's own gradient."""
+    x = torch.randn(2, 3, 5, 8, requires_grad=True)
+    seed = torch.randn(2, 3, 10, 16)
+
+    (plain,), (fast,) = (
+        torch.autograd.grad(f(x), x, seed) for f in (fast_upsample.plain, fast_upsample.Upsample.apply)
+    )
+
+    torch.testing.assert_close(fast, plain)
+
+
+def test_training_goes_on_where_the_shipped_weights_stand(tmp_path) -> None:
+    """Folded weights get their norms back without a change of what they compute; new blocks start as identity."""
+    torch.manual_seed(0)
+    first = Nano().eval().fold()
+    older = {name: value for name, value in first.state_dict().items() if ".stage16.3." not in name}
+    save_file({name: value.contiguous() for name, value in older.items()}, tmp_path / "older.safetensors")
+    images = torch.randn(4, 3, 64, 64)
+
+    network = warm_start(tmp_path / "older.safetensors", images)
+
+    del first.encoder.stage16[3]
+    expected, found = first.encode(images), network.encode(images)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-4)
+    assert all(torch.equal(p, older[f"decoder.{name}"]) for name, p in network.decoder.named_parameters())
+
+
+@pytest.mark.parametrize(("warm", "stages"), [(False, STAGES), (True, WARM_STAGES)])
+def test_the_schedule_grows_and_cools(warm: bool, stages: tuple[tuple[float, int, int], ...]) -> None:
     """Images grow from stage to stage up to the side nano runs at, and the learning rate ends near zero."""
-    sides = [stage(progress)[0] for progress in np.linspace(0, 0.999, 50)]
+    sides = [stage(progress, warm=warm)[0] for progress in np.linspace(0, 0.999, 50)]
 
     assert sides == sorted(sides)
-    assert sides[-1] == STAGES[-1][1] == 384
+    assert sides[0] == stages[0][1]
+    assert sides[-1] == stages[-1][1] == 384
     assert learning_rate(0.3, 10_000) > 50 * learning_rate(1.0, 10_000)
     assert learning_rate(0.3, 0) < 0.02 * learning_rate(0.3, 10_000)
 
@@ -133,3 +190,23 @@ def test_the_deepest_point_is_the_middle_of_a_square() -> None:
     assert (x, y) == pytest.approx((20.5, 10.5), abs=0.01)
     assert depth == pytest.approx(11, abs=0.1)
     assert box_of(mask) == (10, 0, 31, 21)
+
+
+def test_what_spills_over_is_counted_once_and_by_place() -> None:
+    """A mask of which a quarter lies outside its object, half of that on another object, spills 25 % and 12.5 %."""
+    wanted = squares().numpy() > 0
+    answers = wanted.copy()
+    answers[0, 10:18, 20:25] = True  # 40 of 280 cells: on nothing
+    answers[0, 30:40, 30:34] = True  # 40 of 320: on the other object
+
+    class Model:
+        def segment(self, embedding: object, *, points: list[list[tuple[float, float]]]) -> Model:
+            assert [point for (point,) in points] == [deepest(mask)[1] for mask in wanted]
+            return self
+
+        def dense(self) -> np.ndarray:
+            return answers
+
+    case = Case("squares", np.zeros((48, 48, 3), np.uint8), wanted)
+
+    assert spill(Model(), None, case) == [(80 / 320, 40 / 320), (0, 0)]
