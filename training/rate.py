@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import time
 from pathlib import Path
 
 import cv2
 import torch
+import torch.distributed as dist
 import torch.multiprocessing as processes
 from safetensors.torch import load_file, save_file
 
@@ -23,6 +25,7 @@ from lightsam_plugins.models.nano_clean import clean
 from training.augment import Pool
 from training.losses import iou, rating_loss
 from training.simulate import Session, pick_objects
+from training.train import average_gradients
 
 SIDE, IMAGES, PROMPTS = 384, 3, 6
 RATE = 1e-3
@@ -64,7 +67,9 @@ def batch_loss(network: Nano, pool: Pool, generator: torch.Generator) -> tuple[t
 
 
 def train(rank: int, options: argparse.Namespace) -> None:
-    """One process on one core; each trains a rating of its own, and their weights are averaged at the end."""
+    """One process on one core; gradients are averaged over all."""
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="29512")
+    dist.init_process_group("gloo", rank=rank, world_size=options.ranks)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     torch.manual_seed(0)
@@ -74,21 +79,35 @@ def train(rank: int, options: argparse.Namespace) -> None:
     generator = torch.Generator().manual_seed(77 + rank)
     optimiser = torch.optim.AdamW(rating.parameters(), lr=RATE, weight_decay=0.01)
     begun, step, sums = time.monotonic(), 0, torch.zeros(3)
-    while (progress := (time.monotonic() - begun) / (60 * options.minutes)) < 1:
+    while (progress := spent(begun) / (60 * options.minutes)) < 1:
         for group in optimiser.param_groups:
             group["lr"] = RATE * min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * progress))
         loss, reached, possible = batch_loss(network, pools[step % len(pools)], generator)
         optimiser.zero_grad()
         loss.backward()
+        average_gradients(rating, options.ranks)
         torch.nn.utils.clip_grad_norm_(rating.parameters(), 1.0)
         optimiser.step()
         step += 1
         sums += torch.tensor([float(loss.detach()), reached, possible])
-        if step % 100 == 0:
+        if step % 100 == 0 and rank == 0:
             loss_mean, got, best = (sums / 100).tolist()
-            print(f"{progress:.0%} step {step} loss {loss_mean:.4f} chosen {got:.3f} of {best:.3f}", flush=True)
+            print(
+                f"{progress:.0%} step {step} loss {loss_mean:.4f} chosen {got:.3f} of {best:.3f}", flush=True
+            )
             sums.zero_()
-    torch.save(rating.state_dict(), options.out.with_suffix(f".{rank}.pt"))
+    if rank == 0:
+        tensors = load_file(options.weights)
+        for name, value in rating.state_dict().items():
+            tensors[f"decoder.rating.{name}"] = value.half().contiguous()
+        save_file(tensors, options.out, {"format": "pt"})
+
+
+def spent(begun: float) -> float:
+    """Seconds since `begun`, on the clock of the first process."""
+    seconds = torch.tensor([time.monotonic() - begun])
+    dist.broadcast(seconds, 0)
+    return float(seconds)
 
 
 def main() -> None:
@@ -103,12 +122,6 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, default=2)
     options = parser.parse_args()
     processes.spawn(train, (options,), options.ranks)  # type: ignore[attr-defined, no-untyped-call]
-    parts = [torch.load(options.out.with_suffix(f".{rank}.pt")) for rank in range(options.ranks)]
-    tensors = load_file(options.weights)
-    for name in parts[0]:
-        mean = torch.stack([part[name] for part in parts]).mean(0)
-        tensors[f"decoder.rating.{name}"] = mean.half().contiguous()
-    save_file(tensors, options.out, {"format": "pt"})
 
 
 if __name__ == "__main__":
