@@ -10,8 +10,8 @@ CARDS = (
         builder="lightsam_plugins.models.nano:build",
         weights=WeightFile(
             filename="nano.safetensors",
-            size=5_912_094,
-            sha256="374bd87b291d6ba2ad0979c7af3a4a0e57c95533925b40fc42e4f9667b4602a9",
+            size=5_912_062,
+            sha256="665b61b8f8676369ab088a9938a2021dd3ac8680d8dd3c14dbaf5be84485631c",
             bundled=True,
         ),
         params=2_949_599,
