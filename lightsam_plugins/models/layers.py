@@ -83,3 +83,18 @@ class MLP(nn.Module):
         for layer in self.layers[:-1]:
             x = F.relu(layer(x))
         return self.layers[-1](x)
+
+
+def sam_neck(channels: int, out_channels: int = 256) -> nn.Sequential:
+    """The end of SAM's image encoders, (B, channels, H, W) -> (B, out_channels, H, W).
+
+    Args:
+        channels: Channels in.
+        out_channels: Channels of the embedding.
+    """
+    return nn.Sequential(
+        nn.Conv2d(channels, out_channels, 1, bias=False),
+        LayerNorm2d(out_channels),
+        nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+        LayerNorm2d(out_channels),
+    )

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lightsam_plugins.models.layers import GELU, ConvBN, LayerNorm2d, gelu
+from lightsam_plugins.models.layers import GELU, ConvBN, gelu, sam_neck
 
 
 class MBConv(nn.Module):
@@ -172,12 +172,7 @@ class TinyViT(nn.Module):
         for i in (1, 2, 3):
             blocks = [Block(widths[i], heads[i - 1], windows[i - 1]) for _ in range(depths[i])]
             self.layers.append(Stage(blocks, passages[i] if i < 3 else None))
-        self.neck = nn.Sequential(
-            nn.Conv2d(widths[-1], out_channels, 1, bias=False),
-            LayerNorm2d(out_channels),
-            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
-            LayerNorm2d(out_channels),
-        )
+        self.neck = sam_neck(widths[-1], out_channels)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         x = self.patch_embed(images.contiguous(memory_format=torch.channels_last))

@@ -1,17 +1,46 @@
-"""Any registered model at its real size, with weights from a seed."""
+"""Any registered model with weights from a seed: at its real size, or in miniature where that takes long.
+
+A miniature is the same architecture, narrower and with fewer blocks, between the same input and the same 64 x 64
+cells and 256 x 256 logits. What a model promises by contract holds of it as of the real one; that the real one
+has the official widths is what the golden files and the accounts of names and shapes say.
+"""
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
+from lightsam_plugins.models.sam_mask_decoder import MaskDecoder
+from lightsam_plugins.models.sam_network import SamNetwork
+from lightsam_plugins.models.sam_prompt_encoder import PromptEncoder
+from lightsam_plugins.models.vit_det import ViTDet
 from lightsam_plugins.registry import build_network, model_card
 from lightsam_plugins.segmenter import Segmenter
+
+WIDTH = 32  # channels of a narrow embedding, instead of 256
+
+
+def narrow(network: SamNetwork, eps: float = 1e-5) -> SamNetwork:
+    """`network`, whose encoder gives `WIDTH` channels, with a prompt side as narrow."""
+    network.prompt_encoder, network.mask_decoder = PromptEncoder(WIDTH), MaskDecoder(WIDTH, eps)
+    return network.eval()
+
+
+# Module of the builder -> miniature, one for all sizes of a family. Only for what is too slow at its real size.
+MINIATURES: dict[str, Callable[[], torch.nn.Module]] = {
+    "lightsam_plugins.models.sam_vit": lambda: narrow(
+        SamNetwork(ViTDet(WIDTH, depth=2, heads=2, whole=[1], out_channels=WIDTH))
+    ),
+}
 
 
 def seeded_network(name: str) -> torch.nn.Module:
     """The network of a model; no weight is left at zero or one, so that no branch is without effect."""
+    spec = model_card(name)
+    miniature = MINIATURES.get(spec.builder.partition(":")[0])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = build_network(model_card(name))
+        network = miniature() if miniature else build_network(spec)
         with torch.no_grad():
             for weight in network.parameters():
                 weight.add_(torch.randn_like(weight) * 0.02)
