@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lightsam_plugins.devices import resolve_device, resolve_dtype
+from lightsam_plugins.recognition import recognise
 from lightsam_plugins.registry import build_network, model_card
 from lightsam_plugins.segmenter import Segmenter
 from lightsam_plugins.weights import fetch, load_into, read_tensors
@@ -42,5 +43,5 @@ def load(
     precision = resolve_dtype(dtype, target, spec)
     path = fetch(spec) if weights is None else Path(weights)
     network = build_network(spec)
-    load_into(network, read_tensors(path), model=spec.name, source=str(path))
+    load_into(network, read_tensors(path), model=spec.name, source=str(path), recognise=recognise)
     return Segmenter(network, spec, target, precision)

@@ -9,11 +9,16 @@ import torch
 from lightsam_plugins.errors import WeightsMismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 
 def load_into(
-    network: torch.nn.Module, tensors: Mapping[str, torch.Tensor], *, model: str, source: str
+    network: torch.nn.Module,
+    tensors: Mapping[str, torch.Tensor],
+    *,
+    model: str,
+    source: str,
+    recognise: Callable[[Mapping[str, torch.Tensor]], Sequence[str]] = lambda tensors: (),
 ) -> None:
     """Copy `tensors` into `network`, which stays as it was where they do not fit exactly.
 
@@ -25,9 +30,31 @@ def load_into(
         tensors: Flat name -> tensor.
         model: Name of the model, for the message.
         source: File the tensors come from, for the message.
+        recognise: Says whose tensors these are; asked only where they do not fit.
 
     Raises:
         WeightsMismatch: Names are missing or unexpected, or shapes or dtypes differ.
+    """
+    wanted = network.state_dict()
+    found = differences(network, tensors)
+    if found:
+        owners = " or ".join(repr(name) for name in recognise(tensors))
+        advice = f"They are weights of {owners}: load that model" if owners else "Check the model name"
+        raise WeightsMismatch(
+            f"the weights {source!r} do not belong to the model {model!r}",
+            expected=f"{len(wanted)} tensors",
+            got="; ".join(found),
+            hint=f"{advice}, or leave weights out to have the official file downloaded.",
+        )
+    with torch.no_grad():
+        for name, target in wanted.items():
+            target.copy_(tensors[name])
+
+
+def differences(network: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> list[str]:
+    """In what `tensors` differ from those that `network` needs, as text; empty where they fit exactly.
+
+    Only names, shapes and dtypes are looked at: either side may be on the meta device.
     """
     unused = tuple(getattr(network, "unused_keys", ()))
     wanted = network.state_dict()
@@ -41,17 +68,7 @@ def load_into(
             if name in given and not _fits(given[name], target)
         ],
     }
-    found = [f"{len(names)} {kind} ({_some(names)})" for kind, names in problems.items() if names]
-    if found:
-        raise WeightsMismatch(
-            f"the weights {source!r} do not belong to the model {model!r}",
-            expected=f"{len(wanted)} tensors",
-            got="; ".join(found),
-            hint="Check the model name, or leave weights out to have the official file downloaded.",
-        )
-    with torch.no_grad():
-        for name, target in wanted.items():
-            target.copy_(given[name])
+    return [f"{len(names)} {kind} ({_some(names)})" for kind, names in problems.items() if names]
 
 
 def _fits(tensor: torch.Tensor, target: torch.Tensor) -> bool:
