@@ -9,7 +9,8 @@
     │   ├── PromptError                points, labels, boxes or masks that do not fit
     │   ├── UnsupportedPrompt          a prompt this model was not trained for
     │   ├── EmbeddingMismatch          an embedding made by another model
-    │   └── OptionError                an option out of its range
+    │   ├── OptionError                an option out of its range
+    │   └── LicenceNotAccepted         weights whose licence has to be accepted by name
     ├── DeviceError (RuntimeError)     the device is not there, or the dtype is unsafe on it
     ├── WeightsError (RuntimeError)    a checkpoint cannot be used
     │   ├── DownloadError              it could not be fetched or stored
@@ -72,6 +73,10 @@ class EmbeddingMismatch(InputError):
 
 class OptionError(InputError):
     """An option outside its range."""
+
+
+class LicenceNotAccepted(InputError):
+    """Weights under a licence that has to be accepted by its name, and was not."""
 
 
 class DeviceError(LightSamError, RuntimeError):

@@ -72,7 +72,7 @@ class ModelSpec:
         std: Channel standard deviations (RGB, 0-255 scale).
         prompts: Prompts it takes.
         licence_code: SPDX id of the licence of the official code.
-        licence_weights: SPDX id of the licence of the weights.
+        licence_weights: SPDX id of the licence of the weights, or its name where it has none.
         paper: URL of the paper, or of the model card.
         repository: URL of the official code.
         speed: Speed class on a CPU.
@@ -80,6 +80,10 @@ class ModelSpec:
         unsafe_dtypes: ``(device type, dtype)`` pairs known to give wrong masks.
         published: Quality and speed as others have measured them; papers differ, see their sources.
         notes: What a user should know, in one or two sentences.
+        experimental: No output of the official implementation was compared. The network has the published names
+            and shapes of weights, and was written after public code and papers.
+        licence_terms: URL of the licence of the weights where a user must accept it by name, as where it forbids
+            commercial use; None where nothing has to be accepted.
     """
 
     name: str
@@ -101,3 +105,5 @@ class ModelSpec:
     unsafe_dtypes: frozenset[tuple[str, str]] = frozenset()
     published: tuple[Figure, ...] = ()
     notes: str = ""
+    experimental: bool = False
+    licence_terms: str | None = None

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from lightsam_plugins.cards import mobile_sam, nano, sam_vit
+from lightsam_plugins.cards import edge_sam, mobile_sam, nano, sam_vit, tiny_sam
 from lightsam_plugins.model_spec import ModelSpec
 
-CARDS: tuple[ModelSpec, ...] = (*mobile_sam.CARDS, *nano.CARDS, *sam_vit.CARDS)
+CARDS: tuple[ModelSpec, ...] = (
+    *edge_sam.CARDS,
+    *mobile_sam.CARDS,
+    *nano.CARDS,
+    *sam_vit.CARDS,
+    *tiny_sam.CARDS,
+)

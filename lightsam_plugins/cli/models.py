@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 
 from lightsam_plugins.cli.output import megabytes, out, print_json, say
+from lightsam_plugins.licences import require_licence
 from lightsam_plugins.registry import ModelSpec, list_models, model_card
 
 _SHORT = {"point": "point", "negative_point": "±", "box": "box", "mask": "mask", "text": "text"}
@@ -38,18 +39,19 @@ def models(
         return
     table = Table(
         box=box.SIMPLE_HEAD,
-        caption="± negative clicks too. Licence: of the weights. lightsam download NAME fetches one.",
+        caption="± negative clicks too. Licence: of the weights. lightsam download NAME fetches one.\n"
+        "* experimental: not compared with the official implementation yet.",
         caption_justify="left",
     )
     for heading in ("name", "params", "prompts", "licence", "size", "downloaded"):
         table.add_column(heading, justify="right" if heading in ("params", "size") else "left")
     for card in cards:
         table.add_row(
-            card.name,
+            f"{card.name} *" if card.experimental else card.name,
             f"{card.params / 1e6:.1f} M",
             " ".join(short for prompt, short in _SHORT.items() if prompt in card.prompts),
             card.licence_weights,
-            megabytes(card.weights.size),
+            megabytes(card.weights.size) if card.weights.size else "?",
             _where(card),
         )
     out.print(table)
@@ -59,11 +61,18 @@ def download(
     names: Annotated[
         list[str], typer.Argument(metavar="NAME...", help="Models to fetch.", autocompletion=list_models)
     ],
+    accept_licence: Annotated[
+        str | None,
+        typer.Option(metavar="LICENCE", help="Accept this licence, by its name, for models that ask for it."),
+    ] = None,
 ) -> None:
     """Fetch and verify the weights of models, for offline use."""
     from lightsam_plugins.weights import fetch
 
-    for card in [model_card(name) for name in names]:  # a wrong name stops it before the first byte
+    cards = [model_card(name) for name in names]
+    for card in cards:  # a wrong name, or a licence that is not accepted, stops it before the first byte
+        require_licence(card, accept_licence)
+    for card in cards:
         path = fetch(card)
         say(f"{card.name}: {path} ({megabytes(path.stat().st_size)}, {card.licence_weights})")
 

@@ -60,11 +60,15 @@ class ConvBN(nn.Module):
         self.c = nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False)
         self.bn = nn.BatchNorm2d(out_channels)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def folded(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weight and bias of the one convolution that does both."""
         mean, variance = self.bn.get_buffer("running_mean"), self.bn.get_buffer("running_var")
         scale = self.bn.weight * torch.rsqrt(variance + self.bn.eps)
         weight = self.c.weight * scale[:, None, None, None]
-        bias = self.bn.bias - mean * scale
+        return weight, self.bn.bias - mean * scale
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight, bias = self.folded()
         return F.conv2d(x, weight, bias, self.c.stride, self.c.padding, groups=self.c.groups)
 
 

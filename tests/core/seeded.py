@@ -10,9 +10,13 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from lightsam_plugins.models.edge_sam import EdgeSam
+from lightsam_plugins.models.rep_vit import RepViT
 from lightsam_plugins.models.sam_mask_decoder import MaskDecoder
 from lightsam_plugins.models.sam_network import SamNetwork
 from lightsam_plugins.models.sam_prompt_encoder import PromptEncoder
+from lightsam_plugins.models.tiny_sam import TinySam
+from lightsam_plugins.models.tiny_vit import TinyViT
 from lightsam_plugins.models.vit_det import ViTDet
 from lightsam_plugins.registry import build_network, model_card
 from lightsam_plugins.segmenter import Segmenter
@@ -26,8 +30,17 @@ def narrow(network: SamNetwork, eps: float = 1e-5) -> SamNetwork:
     return network.eval()
 
 
+def tiny_vit() -> TinyViT:
+    """MobileSAM's encoder in miniature."""
+    return TinyViT((8, 16, 32, 64), (1, 1, 1, 1), (1, 2, 4), out_channels=WIDTH)
+
+
 # Module of the builder -> miniature, one for all sizes of a family. Only for what is too slow at its real size.
 MINIATURES: dict[str, Callable[[], torch.nn.Module]] = {
+    "lightsam_plugins.models.edge_sam": lambda: narrow(
+        EdgeSam(RepViT((8, 16, 24, 32), (1, 2, 3, 2), out_channels=WIDTH))
+    ),
+    "lightsam_plugins.models.tiny_sam": lambda: narrow(TinySam(tiny_vit())),
     "lightsam_plugins.models.sam_vit": lambda: narrow(
         SamNetwork(ViTDet(WIDTH, depth=2, heads=2, whole=[1], out_channels=WIDTH))
     ),

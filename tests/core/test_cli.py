@@ -16,7 +16,7 @@ from lightsam_plugins.cli.app import build_app
 from lightsam_plugins.cli.demo_cases import CASES, load_photo
 from lightsam_plugins.cli.doctor import CELL
 from lightsam_plugins.errors import UnknownModel, UnsupportedPrompt
-from lightsam_plugins.registry import list_models
+from lightsam_plugins.registry import list_models, model_card
 from lightsam_plugins.segmenter import Segmenter
 
 COMMANDS = ["demo", "segment", "everything", "models", "download", "doctor"]
@@ -214,6 +214,15 @@ def test_models_as_json_holds_every_card():
     assert cards["mobilesam"]["weights"]["sha256"].startswith("6dbb90523a35330f")
     assert Path(cards["nano"]["downloaded"]).is_file()
     assert "negative_point" in cards["nano"]["prompts"]
+
+
+def test_models_marks_what_is_experimental():
+    """The table marks the models that were not compared with the official ones, says so below, and no others."""
+    lines = lightsam("models").stdout.splitlines()
+    marked = [line.split()[0] for line in lines if line.split()[1:2] == ["*"]]
+
+    assert marked == [name for name in list_models() if model_card(name).experimental] != []
+    assert any("* experimental" in line for line in lines)
 
 
 def test_download_of_the_bundled_model_names_its_file():

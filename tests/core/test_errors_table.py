@@ -81,6 +81,7 @@ def provoke(nano, download, tmp_path):
 
     return {
         "unknown model": lambda: ls.load("mobilsam"),
+        "licence not accepted": lambda: ls.load("edgesam"),
         "missing image file": lambda: nano.embed(missing),
         "empty image file": lambda: nano.embed(empty),
         "missing weights file": lambda: ls.load("nano", weights=missing),

@@ -1,0 +1,191 @@
+"""EdgeSAM against its published tables: names, shapes, and the encoder written down literally."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from seeded import seeded_network
+from torch.nn import functional as F
+
+from lightsam_plugins.low_res import stability_scores
+from lightsam_plugins.models.bicubic import upsample
+from lightsam_plugins.models.edge_sam import build, stability
+from lightsam_plugins.models.rep_vit import RepViT
+from lightsam_plugins.registry import build_network, model_card
+from lightsam_plugins.types import Frame, PromptBatch
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+# RepViT-M1, block by block (edge_sam/modeling/rep_vit.py): width, stride, squeeze and excitation.
+M1 = [
+    *((48, 1, excite) for excite in (1, 0, 0)),
+    *((96, 2, 0), (96, 1, 1), (96, 1, 0), (96, 1, 0)),
+    *((192, 2, 0), *((192, 1, excite) for excite in (1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 0))),
+    *((384, 2, 0), (384, 1, 1), (384, 1, 0)),
+]
+SQUEEZED = {48: 16, 96: 24, 192: 48, 384: 96}  # a quarter, rounded to a multiple of 8
+
+
+def conv_bn(name, shape):
+    """A convolution without bias, and the batch norm after it."""
+    norm = {f"{name}.bn.{part}": (shape[0],) for part in ("weight", "bias", "running_mean", "running_var")}
+    return {f"{name}.c.weight": shape, f"{name}.bn.num_batches_tracked": (), **norm}
+
+
+def encoder_shapes():
+    """Names and shapes of the published encoder."""
+    shapes = conv_bn("features.0.0", (24, 3, 3, 3)) | conv_bn("features.0.2", (48, 24, 3, 3))
+    before = 48
+    for i, (width, stride, excite) in enumerate(M1, start=1):
+        cells, channels = f"features.{i}.token_mixer", f"features.{i}.channel_mixer.m"
+        if stride == 1:
+            shapes |= conv_bn(f"{cells}.0.conv", (width, 1, 3, 3)) | conv_bn(
+                f"{cells}.0.conv1", (width, 1, 1, 1)
+            )
+        else:
+            shapes |= conv_bn(f"{cells}.0", (before, 1, 3, 3)) | conv_bn(f"{cells}.2", (width, before, 1, 1))
+        if excite:
+            inner = SQUEEZED[width]
+            shapes |= {f"{cells}.1.fc1.weight": (inner, width, 1, 1), f"{cells}.1.fc1.bias": (inner,)}
+            shapes |= {f"{cells}.1.fc2.weight": (width, inner, 1, 1), f"{cells}.1.fc2.bias": (width,)}
+        shapes |= conv_bn(f"{channels}.0", (2 * width, width, 1, 1))
+        shapes |= conv_bn(f"{channels}.2", (width, 2 * width, 1, 1))
+        before = width
+    shapes |= {"fuse_stage2.weight": (256, 192, 1, 1), "fuse_stage3.op_list.0.weight": (256, 384, 1, 1)}
+    shapes |= {"neck.0.weight": (256, 256, 1, 1), "neck.2.weight": (256, 256, 3, 3)}
+    shapes |= {f"neck.{i}.{part}": (256,) for i in (1, 3) for part in ("weight", "bias")}
+    return {f"image_encoder.{name}": shape for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("name", ["edgesam", "edgesam-3x"])
+def test_every_key_and_shape(name):
+    """The network has the published encoder's names and shapes and SAM's prompt side.
+
+    Its tensors are as many bytes as the published file, but for a few hundred a tensor of the container.
+    """
+    sam = json.loads((GOLDEN / "sam_vit_b.keys.json").read_text())["state_dict"]
+    prompt_side = {key: tuple(shape) for key, shape in sam if not key.startswith("image_encoder.")}
+    with torch.device("meta"):
+        network = build_network(model_card(name))
+    tensors = network.state_dict()
+
+    assert {key: tuple(tensor.shape) for key, tensor in tensors.items()} == encoder_shapes() | prompt_side
+    assert model_card(name).params == sum(weight.numel() for weight in network.parameters())
+    size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    assert 100 < (model_card(name).weights.size - size) / len(tensors) < 500
+
+
+def literal_encoder(weights, x):
+    """The published encoder from its tensors: nothing folded, torch's own bicubic, one block after the other."""
+
+    def conv(name, x, *, stride=1, groups=1):
+        kernel = weights[f"{name}.c.weight"]
+        x = F.conv2d(x, kernel, None, stride, kernel.shape[-1] // 2, groups=groups)
+        norm = (weights[f"{name}.bn.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
+        return F.batch_norm(x, *norm)
+
+    def norm(name, x):
+        x = (x - x.mean(1, keepdim=True)) / torch.sqrt(x.var(1, keepdim=True, unbiased=False) + 1e-6)
+        return x * weights[f"{name}.weight"][:, None, None] + weights[f"{name}.bias"][:, None, None]
+
+    x = conv("features.0.2", F.gelu(conv("features.0.0", x, stride=2)), stride=2)
+    stages = {}
+    for i, (width, stride, excite) in enumerate(M1, start=1):
+        cells, channels, before = f"features.{i}.token_mixer", f"features.{i}.channel_mixer.m", x.shape[1]
+        if stride == 1:
+            x = conv(f"{cells}.0.conv", x, groups=before) + conv(f"{cells}.0.conv1", x, groups=before) + x
+        else:
+            x = conv(f"{cells}.0", x, stride=2, groups=before)
+        if excite:
+            fc1, fc2 = (
+                (weights[f"{cells}.1.{fc}.weight"], weights[f"{cells}.1.{fc}.bias"]) for fc in ("fc1", "fc2")
+            )
+            x = x * torch.sigmoid(F.conv2d(F.relu(F.conv2d(x.mean((2, 3), keepdim=True), *fc1)), *fc2))
+        x = x if stride == 1 else conv(f"{cells}.2", x)
+        x = x + conv(f"{channels}.2", F.gelu(conv(f"{channels}.0", x)))
+        stages[width] = x
+    last = F.conv2d(stages[384], weights["fuse_stage3.op_list.0.weight"])
+    last = F.interpolate(last, scale_factor=2, mode="bicubic", align_corners=False)
+    x = F.conv2d(stages[192], weights["fuse_stage2.weight"]) + last
+    x = norm("neck.1", F.conv2d(x, weights["neck.0.weight"]))
+    return norm("neck.3", F.conv2d(x, weights["neck.2.weight"], padding=1))
+
+
+def random_encoder():
+    """RepViT-M1 with no tensor at its initial value."""
+    torch.manual_seed(0)
+    encoder = RepViT().eval()
+    for name, tensor in encoder.state_dict().items():
+        if name.endswith("running_var"):
+            tensor.uniform_(0.5, 1.5)
+        elif tensor.is_floating_point() and tensor.ndim == 1:
+            tensor.add_(torch.randn_like(tensor) * 0.2)
+    return encoder
+
+
+def test_the_encoder_equals_its_literal_form():
+    """At seeded weights the embedding is that of the published blocks run one by one, to float32 precision."""
+    encoder, images = random_encoder(), torch.randn(2, 3, 128, 128)
+
+    with torch.inference_mode():
+        found, expected = encoder(images), literal_encoder(encoder.state_dict(), images)
+
+    assert found.shape == (2, 256, 8, 8)
+    assert expected.std() > 0.1
+    assert (found - expected).norm() / expected.norm() < 1e-5
+
+
+def test_gradients_reach_every_weight():
+    """With gradients on, nothing is overwritten in place: the encoder can be fine-tuned."""
+    encoder = RepViT((8, 16, 24, 32), (1, 2, 3, 2), out_channels=8)
+
+    encoder(torch.randn(1, 3, 64, 64)).square().sum().backward()
+
+    assert [name for name, weight in encoder.named_parameters() if weight.grad is None] == []
+
+
+@pytest.mark.parametrize("size", [(3, 5, 8), (32, 32, 64), (7, 7, 21), (4, 6, 6)])
+def test_upsampling_equals_torchs_bicubic(size):
+    """Two matrix products give what `interpolate` gives, for squares and others."""
+    *shape, side = size
+    x = torch.randn(2, 3, *shape)
+
+    expected = F.interpolate(x, (side, side), mode="bicubic", align_corners=False)
+
+    torch.testing.assert_close(upsample(x, side), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("multimask", [False, True])
+def test_scores_are_stability_best_first(multimask):
+    """The score of a mask is its stability, and candidates are sorted by it."""
+    network = seeded_network("edgesam")
+    torch.manual_seed(0)
+    prompts = PromptBatch(torch.rand(3, 1, 2) * 1000, torch.ones(3, 1, dtype=torch.int64))
+
+    with torch.inference_mode():
+        features = network.encode(torch.randn(1, 3, 1024, 1024))
+        logits, scores = network.decode(features, prompts, multimask=multimask)
+
+    assert scores.shape == (3, 3 if multimask else 1)
+    torch.testing.assert_close(scores, stability(logits), rtol=0, atol=0)
+    assert (scores.diff(dim=1) <= 0).all()
+
+
+def test_stability_is_that_of_everything_mode():
+    """One definition of stability, also for masks that are empty."""
+    waves = torch.randn(1, 3, 8, 8) * 4
+    logits = F.interpolate(waves, (256, 256), mode="bilinear")
+    logits = torch.cat([logits, torch.full((1, 1, 256, 256), -9.0)], dim=1)
+
+    found = stability(logits)
+
+    assert found[0, 3] == 0
+    assert (found[0, :3] > 0.2).all()
+    np.testing.assert_allclose(found[0], stability_scores(logits[0], Frame(1024, 1024, 1024)))
+
+
+def test_the_network_is_in_eval_mode():
+    """`build` gives a network that is ready for inference."""
+    with torch.device("meta"):
+        assert not any(module.training for module in build().modules())
