@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 
-def gelu(x: torch.Tensor) -> torch.Tensor:
-    """Exact (erf) GELU, written over `x` where no gradient is asked for.
+def gelu(x: torch.Tensor, approximate: Literal["none", "tanh"] = "none") -> torch.Tensor:
+    """GELU, exact (erf) or by tanh, written over `x` where no gradient is asked for.
 
     Fresh memory for a wide activation costs a CPU more than the function itself.
     """
-    return F.gelu(x) if torch.is_grad_enabled() else torch.ops.aten.gelu_(x)
+    function = F.gelu if torch.is_grad_enabled() else torch.ops.aten.gelu_
+    return function(x, approximate=approximate)
 
 
 class GELU(nn.Module):
@@ -39,11 +41,24 @@ class LayerNorm2d(nn.LayerNorm):
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
-class ConvBN(nn.Module):
-    """Convolution without bias, then batch normalisation by its running statistics.
+def folded(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight and bias of the one convolution that is `conv` (without bias), then `bn` by its running statistics."""
+    mean, variance = bn.get_buffer("running_mean"), bn.get_buffer("running_var")
+    scale = bn.weight * torch.rsqrt(variance + bn.eps)
+    return conv.weight * scale[:, None, None, None], bn.bias - mean * scale
 
-    (B, in, H, W) -> (B, out, H / stride, W / stride). The two are folded into one convolution at each call:
-    that costs little, saves a pass over the activations, and cannot outlive its weights as a kept fold could.
+
+def conv_bn(x: torch.Tensor, conv: nn.Conv2d, bn: nn.BatchNorm2d) -> torch.Tensor:
+    """A convolution without bias, then batch normalisation by its running statistics.
+
+    The two are folded into one convolution at each call: that costs little, saves a pass over the activations,
+    and cannot outlive its weights as a kept fold could.
+    """
+    return F.conv2d(x, *folded(conv, bn), conv.stride, conv.padding, groups=conv.groups)
+
+
+class ConvBN(nn.Module):
+    """Convolution without bias, then batch normalisation: (B, in, H, W) -> (B, out, H / stride, W / stride).
 
     Args:
         in_channels: Channels in.
@@ -62,14 +77,10 @@ class ConvBN(nn.Module):
 
     def folded(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Weight and bias of the one convolution that does both."""
-        mean, variance = self.bn.get_buffer("running_mean"), self.bn.get_buffer("running_var")
-        scale = self.bn.weight * torch.rsqrt(variance + self.bn.eps)
-        weight = self.c.weight * scale[:, None, None, None]
-        return weight, self.bn.bias - mean * scale
+        return folded(self.c, self.bn)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        weight, bias = self.folded()
-        return F.conv2d(x, weight, bias, self.c.stride, self.c.padding, groups=self.c.groups)
+        return conv_bn(x, self.c, self.bn)
 
 
 class MLP(nn.Module):
