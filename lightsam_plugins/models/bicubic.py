@@ -12,16 +12,19 @@ from lightsam_plugins.types import FloatArray
 
 
 def upsample(x: torch.Tensor, side: int) -> torch.Tensor:
-    """Resize (B, C, H, W) to (B, C, side, side), channels-last.
+    """Resize (B, C, H, W) to (B, C, side, side), channels-last, in float32 whatever the dtype.
 
-    The numbers are those of ``interpolate(mode="bicubic")``, as two small matrix products: MPS lacks that
-    operator in torch 2.4, and a CPU is faster this way.
+    The numbers are those of ``interpolate(mode="bicubic")``, as two small matrix products: MPS lacks that operator
+    in torch 2.4, and a CPU spends 8 ms a map in it instead of half a millisecond. To the same size it changes
+    nothing, to the last bit.
     """
     height, width = x.shape[2:]
-    rows, columns = (torch.from_numpy(_matrix(n, side)).to(x.device, x.dtype) for n in (height, width))
-    cells = x.permute(0, 2, 3, 1)
+    if height == width == side:
+        return x
+    rows, columns = (torch.from_numpy(_matrix(n, side)).to(x.device) for n in (height, width))
+    cells = x.float().permute(0, 2, 3, 1)
     tall = (rows @ cells.flatten(2)).unflatten(2, (width, -1))
-    return (columns @ tall).permute(0, 3, 1, 2)
+    return (columns @ tall).permute(0, 3, 1, 2).to(x.dtype)
 
 
 @lru_cache(maxsize=16)

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 from lightsam_plugins.models.edge_sam import EdgeSam
+from lightsam_plugins.models.efficientvit import EPS, EfficientViT
+from lightsam_plugins.models.efficientvit_sam import ImageEncoder
 from lightsam_plugins.models.rep_vit import RepViT
 from lightsam_plugins.models.sam_mask_decoder import MaskDecoder
 from lightsam_plugins.models.sam_network import SamNetwork
@@ -35,6 +37,19 @@ def tiny_vit() -> TinyViT:
     return TinyViT((8, 16, 32, 64), (1, 1, 1, 1), (1, 2, 4), out_channels=WIDTH)
 
 
+def efficientvit_sam() -> SamNetwork:
+    """EfficientViT-SAM with every kind of block and two stages of attention."""
+    backbone = EfficientViT(
+        kinds=("res", "fused", "inverted", "fused", "attention", "attention"),
+        widths=(4, 8, 16, 32, 32, 64),
+        depths=(1, 1, 1, 1, 1, 2),
+        expands=(1, 4, 4, 4, 4, 6),
+        scale=5,
+    )
+    encoder = ImageEncoder(backbone, neck_depth=2, neck_expand=2, out_channels=WIDTH)
+    return narrow(SamNetwork(encoder), EPS)
+
+
 # Module of the builder -> miniature, one for all sizes of a family. Only for what is too slow at its real size.
 MINIATURES: dict[str, Callable[[], torch.nn.Module]] = {
     "lightsam_plugins.models.edge_sam": lambda: narrow(
@@ -44,6 +59,7 @@ MINIATURES: dict[str, Callable[[], torch.nn.Module]] = {
     "lightsam_plugins.models.sam_vit": lambda: narrow(
         SamNetwork(ViTDet(WIDTH, depth=2, heads=2, whole=[1], out_channels=WIDTH))
     ),
+    "lightsam_plugins.models.efficientvit_sam": efficientvit_sam,
 }
 
 
