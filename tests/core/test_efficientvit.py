@@ -11,8 +11,8 @@ from torch.nn import functional as F
 import lightsam_plugins as ls
 from lightsam_plugins.devices import resolve_dtype
 from lightsam_plugins.errors import DeviceError
+from lightsam_plugins.models.bicubic import upsample
 from lightsam_plugins.models.efficientvit import Conv, linear_attention
-from lightsam_plugins.models.efficientvit_sam import upsample
 from lightsam_plugins.registry import build_network, list_models, model_card
 from lightsam_plugins.segmenter import Segmenter
 
