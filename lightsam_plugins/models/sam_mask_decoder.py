@@ -36,6 +36,12 @@ class SplitCells(nn.Module):
         return F.linear(x, weight, self.bias.repeat(4)).view(len(x), 4 * x.shape[1], len(self.bias))
 
 
+def unfold(logits: torch.Tensor, side: int) -> torch.Tensor:
+    """Put the 4 x 4 points of every cell in their place: (N, K, S * S * 16) -> (N, K, 4 S, 4 S)."""
+    cells = logits.view(*logits.shape[:2], side, side, 2, 2, 2, 2)  # y, x, then (dy, dx) of either step
+    return cells.permute(0, 1, 2, 4, 6, 3, 5, 7).reshape(*logits.shape[:2], 4 * side, 4 * side)
+
+
 class MaskDecoder(nn.Module):
     """The mask decoder.
 
@@ -86,11 +92,5 @@ class MaskDecoder(nn.Module):
         tokens, image = self.transformer(tokens, image, position, ignored)
 
         filters = torch.stack([self.output_hypernetworks_mlps[i](tokens[:, 1 + i]) for i in wanted], dim=1)
-        logits = self._unfold(filters @ self.output_upscaling(image).mT, embedding.shape[-1])
+        logits = unfold(filters @ self.output_upscaling(image).mT, embedding.shape[-1])
         return logits, self.iou_prediction_head(tokens[:, 0])[:, list(wanted)]
-
-    @staticmethod
-    def _unfold(logits: torch.Tensor, side: int) -> torch.Tensor:
-        """Put the 4 x 4 points of every cell in their place: (N, K, S * S * 16) -> (N, K, 4 S, 4 S)."""
-        cells = logits.view(*logits.shape[:2], side, side, 2, 2, 2, 2)  # y, x, then (dy, dx) of either step
-        return cells.permute(0, 1, 2, 4, 6, 3, 5, 7).reshape(*logits.shape[:2], 4 * side, 4 * side)

@@ -9,7 +9,7 @@ from torch import nn
 
 from lightsam_plugins.errors import InputError
 from lightsam_plugins.models.sam_mask_decoder import MASK_TOKENS, MaskDecoder
-from lightsam_plugins.models.sam_prompt_encoder import PromptEncoder
+from lightsam_plugins.models.sam_prompt_encoder import PromptEncoder, PromptEncoderBase
 from lightsam_plugins.types import Features, PromptBatch
 
 
@@ -23,16 +23,24 @@ class SamNetwork(nn.Module):
         image_encoder: (B, 3, S, S) normalised images -> (B, 256, 64, 64).
         unused_keys: Prefixes of tensors that official checkpoints hold and inference does not use.
         eps: Epsilon of the decoder's layer norms.
+        prompt_encoder: In place of SAM's.
+        mask_decoder: In place of SAM's; it is called as `MaskDecoder` is.
     """
 
     def __init__(
-        self, image_encoder: nn.Module, *, unused_keys: tuple[str, ...] = (), eps: float = 1e-5
+        self,
+        image_encoder: nn.Module,
+        *,
+        unused_keys: tuple[str, ...] = (),
+        eps: float = 1e-5,
+        prompt_encoder: PromptEncoderBase | None = None,
+        mask_decoder: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.unused_keys = unused_keys
         self.image_encoder = image_encoder
-        self.prompt_encoder = PromptEncoder()
-        self.mask_decoder = MaskDecoder(eps=eps)
+        self.prompt_encoder: PromptEncoderBase = PromptEncoder() if prompt_encoder is None else prompt_encoder
+        self.mask_decoder = MaskDecoder(eps=eps) if mask_decoder is None else mask_decoder
 
     def encode(self, images: torch.Tensor) -> Features:
         """Encode (B, 3, S, S) normalised images to ``image_embedding`` (B, 256, 64, 64)."""

@@ -47,8 +47,8 @@ class FourierEncoding(nn.Module):
         return torch.cat([phase.sin(), phase.cos()], dim=-1)
 
 
-class PromptEncoder(nn.Module):
-    """The prompt encoder.
+class PromptEncoderBase(nn.Module):
+    """What prompt encoders share: positions, of prompts and of the cells of the image embedding.
 
     Args:
         channels: Width of the tokens.
@@ -60,6 +60,29 @@ class PromptEncoder(nn.Module):
         super().__init__()
         self.side, self.grid = side, grid
         self.pe_layer = FourierEncoding(channels)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Dtype of the weights, and of all outputs."""
+        return self.pe_layer.positional_encoding_gaussian_matrix.dtype
+
+    def position_map(self) -> torch.Tensor:
+        """Encoded position of every cell of the image embedding, (1, cells, C)."""
+        device = self.pe_layer.positional_encoding_gaussian_matrix.device
+        centre = (torch.arange(self.grid, device=device) + 0.5) / self.grid
+        y, x = torch.meshgrid(centre, centre, indexing="ij")
+        return self.pe_layer(torch.stack([x, y], dim=-1).view(1, -1, 2)).to(self.dtype)
+
+    def encode_positions(self, xy: torch.Tensor) -> torch.Tensor:
+        """Encode positions (N, P, 2) given in pixels, whose centres lie half a pixel further."""
+        return self.pe_layer((xy.float() + 0.5) / self.side).to(self.dtype)
+
+
+class PromptEncoder(PromptEncoderBase):
+    """SAM's prompt encoder; its arguments are those of `PromptEncoderBase`."""
+
+    def __init__(self, channels: int = 256, side: int = 1024, grid: int = 64) -> None:
+        super().__init__(channels, side, grid)
         self.point_embeddings = nn.ModuleList(nn.Embedding(1, channels) for _ in range(4))
         self.not_a_point_embed = nn.Embedding(1, channels)
         self.mask_downscaling = nn.Sequential(
@@ -73,17 +96,6 @@ class PromptEncoder(nn.Module):
         )
         self.no_mask_embed = nn.Embedding(1, channels)
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Dtype of the weights, and of all outputs."""
-        return self.no_mask_embed.weight.dtype
-
-    def position_map(self) -> torch.Tensor:
-        """Encoded position of every cell of the image embedding, (1, cells, C)."""
-        centre = (torch.arange(self.grid, device=self.no_mask_embed.weight.device) + 0.5) / self.grid
-        y, x = torch.meshgrid(centre, centre, indexing="ij")
-        return self.pe_layer(torch.stack([x, y], dim=-1).view(1, -1, 2)).to(self.dtype)
-
     def forward(self, prompts: PromptBatch) -> EncodedPrompts:
         """Encode the prompts of N objects, in pixels of the prompt frame."""
         points, labels, boxes = prompts.points, prompts.labels, prompts.boxes
@@ -95,7 +107,7 @@ class PromptEncoder(nn.Module):
             [
                 self._embed_clicks(points, labels),
                 self.not_a_point_embed.weight.expand(count, blanks, -1),
-                self._encode(corners) + self._rows(TOP_LEFT, BOTTOM_RIGHT)[: corners.shape[1]],
+                self.encode_positions(corners) + self._rows(TOP_LEFT, BOTTOM_RIGHT)[: corners.shape[1]],
             ],
             dim=1,
         )
@@ -109,14 +121,10 @@ class PromptEncoder(nn.Module):
         """Learned embeddings of point kinds, (len(indices), C)."""
         return torch.cat([self.point_embeddings[i].get_parameter("weight") for i in indices])
 
-    def _encode(self, xy: torch.Tensor) -> torch.Tensor:
-        """Encode positions (N, P, 2) given in pixels, whose centres lie half a pixel further."""
-        return self.pe_layer((xy.float() + 0.5) / self.side).to(self.dtype)
-
     def _embed_clicks(self, points: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """(N, P, 2) and (N, P) -> (N, P, C). Padding has no position."""
         kinds = torch.cat([self.not_a_point_embed.weight, self._rows(NEGATIVE, POSITIVE)])
-        return self._encode(points) * (labels >= 0)[..., None] + kinds[labels + 1]
+        return self.encode_positions(points) * (labels >= 0)[..., None] + kinds[labels + 1]
 
     def _embed_masks(self, masks: torch.Tensor | None) -> torch.Tensor:
         """(N, 256, 256) logits -> (N, cells, C); None -> (1, cells, C), the same everywhere."""

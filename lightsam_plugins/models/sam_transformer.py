@@ -14,6 +14,8 @@ Shapes: N objects, T tokens, P cells, C channels, h heads; the batch size B of t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -153,16 +155,23 @@ class Perceptron(nn.Module):
 
 
 class TwoWayBlock(nn.Module):
-    """Tokens to tokens, tokens to image, perceptron, image to tokens."""
+    """Tokens to tokens, tokens to image, perceptron, image to tokens.
 
-    def __init__(self, channels: int, eps: float, *, first: bool) -> None:
+    Args:
+        channels: Width of the tokens.
+        eps: Epsilon of the layer norms.
+        first: The tokens that come in are the prompts themselves.
+        mlp: In place of SAM's perceptron, (..., C) to the same.
+    """
+
+    def __init__(self, channels: int, eps: float, *, first: bool, mlp: nn.Module | None = None) -> None:
         super().__init__()
         self.first = first
         self.self_attn = SelfAttention(channels, channels)
         self.norm1 = nn.LayerNorm(channels, eps)
         self.cross_attn_token_to_image = TokenToImageAttention(channels, channels // 2)
         self.norm2 = nn.LayerNorm(channels, eps)
-        self.mlp = Perceptron(channels, 8 * channels)
+        self.mlp = Perceptron(channels, 8 * channels) if mlp is None else mlp
         self.norm3 = nn.LayerNorm(channels, eps)
         self.norm4 = nn.LayerNorm(channels, eps)
         self.cross_attn_image_to_token = ImageToTokenAttention(channels, channels // 2)
@@ -176,16 +185,20 @@ class TwoWayBlock(nn.Module):
         ignored: torch.Tensor | None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Update tokens (N, T, C) and image (B, P, C) -> (N, T, C), (N, P, C)."""
-        if self.first:  # the tokens still are the prompts: not added to themselves, nor to the answer
-            tokens = self.self_attn(tokens, tokens, ignored)
-        else:
-            tokens = tokens + self.self_attn(tokens + prompts, tokens, ignored)
-        tokens = self.norm1(tokens)
+        tokens = self.norm1(self.among_tokens(tokens, prompts, ignored))
         located = image + position
         tokens = self.norm2(tokens + self.cross_attn_token_to_image(tokens + prompts, located, image))
         tokens = self.norm3(tokens + self.mlp(tokens))
         image = self.cross_attn_image_to_token(image, located, tokens + prompts, tokens, ignored)
         return tokens, self.norm4(image)
+
+    def among_tokens(
+        self, tokens: torch.Tensor, prompts: torch.Tensor, ignored: torch.Tensor | None
+    ) -> torch.Tensor:
+        """The tokens (N, T, C) after they have seen each other, not normalised yet."""
+        if self.first:  # the tokens still are the prompts: not added to themselves, nor to the answer
+            return self.self_attn(tokens, tokens, ignored)
+        return tokens + self.self_attn(tokens + prompts, tokens, ignored)
 
 
 class TwoWayTransformer(nn.Module):
@@ -194,11 +207,12 @@ class TwoWayTransformer(nn.Module):
     Args:
         channels: Width of the tokens.
         eps: Epsilon of the layer norms.
+        block: Makes a block from `channels`, `eps` and whether it is the `first`.
     """
 
-    def __init__(self, channels: int, eps: float) -> None:
+    def __init__(self, channels: int, eps: float, block: Callable[..., TwoWayBlock] = TwoWayBlock) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(TwoWayBlock(channels, eps, first=i == 0) for i in range(2))
+        self.layers = nn.ModuleList(block(channels, eps, first=i == 0) for i in range(2))
         self.final_attn_token_to_image = TokenToImageAttention(channels, channels // 2)
         self.norm_final_attn = nn.LayerNorm(channels, eps)
 
