@@ -71,6 +71,7 @@ class ModelSpec:
         mean: Channel means (RGB, 0-255 scale).
         std: Channel standard deviations (RGB, 0-255 scale).
         prompts: Prompts it takes.
+        point_slots: Points that an object can have at most, a box counting as two; None: any number.
         licence_code: SPDX id of the licence of the official code.
         licence_weights: SPDX id of the licence of the weights, or its name where it has none.
         paper: URL of the paper, or of the model card.
@@ -101,6 +102,7 @@ class ModelSpec:
     mean: tuple[float, float, float] = SAM_MEAN
     std: tuple[float, float, float] = SAM_STD
     prompts: frozenset[Prompt] = SAM_PROMPTS
+    point_slots: int | None = None
     everything_defaults: Mapping[str, float] = field(default_factory=dict)
     unsafe_dtypes: frozenset[tuple[str, str]] = frozenset()
     published: tuple[Figure, ...] = ()

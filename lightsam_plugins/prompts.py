@@ -51,7 +51,7 @@ def make_prompts(
         The prompts of N objects, on the CPU; N may be 0.
 
     Raises:
-        PromptError: A wrong shape, value or number, or no prompt at all.
+        PromptError: A wrong shape, value or number, more than the model takes, or no prompt at all.
         UnsupportedPrompt: The model was not trained to take this kind of prompt.
     """
     if boxes is None and points is None and mask_input is None:
@@ -68,6 +68,7 @@ def make_prompts(
     count = _count(corners, clicks, masks)
     clicks = _fit_clicks(clicks, count, alone=corners is None and masks is None)
     _require(spec, _kinds(corners, clicks, masks))
+    _require_slots(spec, clicks, corner_count=0 if corners is None else 2)
     return PromptBatch(
         torch.from_numpy(frame.to_input(clicks.points)),
         torch.from_numpy(clicks.labels),
@@ -128,3 +129,17 @@ def _require(spec: ModelSpec, kinds: list[Prompt]) -> None:
                 expected=" or ".join(takes),
                 hint=f"Models that do: {', '.join(able)}." if able else "No registered model does.",
             )
+
+
+def _require_slots(spec: ModelSpec, clicks: Clicks, *, corner_count: int) -> None:
+    if spec.point_slots is None:
+        return
+    points = (clicks.labels != -1).sum(axis=1) + corner_count
+    if (row := first_row(points > spec.point_slots)) is not None:
+        able = sorted(name for name, other in MODELS.items() if other.point_slots is None)
+        raise PromptError(
+            f"object {row} has more points than {spec.name} takes",
+            expected=f"at most {spec.point_slots}, a box counting as two",
+            got=f"{points[row]}",
+            hint=f"Leave some clicks out. Models without such a limit: {', '.join(able)}.",
+        )
