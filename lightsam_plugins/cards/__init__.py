@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from lightsam_plugins.cards import edge_sam, efficientvit_sam, mobile_sam, nano, sam_vit, tiny_sam
+from lightsam_plugins.cards import (
+    edge_sam,
+    efficient_sam,
+    efficientvit_sam,
+    mobile_sam,
+    nano,
+    sam_vit,
+    tiny_sam,
+)
 from lightsam_plugins.model_spec import ModelSpec
 
 CARDS: tuple[ModelSpec, ...] = (
     *edge_sam.CARDS,
+    *efficient_sam.CARDS,
     *efficientvit_sam.CARDS,
     *mobile_sam.CARDS,
     *nano.CARDS,

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from lightsam_plugins.models.edge_sam import EdgeSam
+from lightsam_plugins.models.efficient_sam import build_ti
 from lightsam_plugins.models.efficientvit import EPS, EfficientViT
 from lightsam_plugins.models.efficientvit_sam import ImageEncoder
 from lightsam_plugins.models.rep_vit import RepViT
@@ -55,6 +56,7 @@ MINIATURES: dict[str, Callable[[], torch.nn.Module]] = {
     "lightsam_plugins.models.edge_sam": lambda: narrow(
         EdgeSam(RepViT((8, 16, 24, 32), (1, 2, 3, 2), out_channels=WIDTH))
     ),
+    "lightsam_plugins.models.efficient_sam": lambda: build_ti(depth=2),
     "lightsam_plugins.models.tiny_sam": lambda: narrow(TinySam(tiny_vit())),
     "lightsam_plugins.models.sam_vit": lambda: narrow(
         SamNetwork(ViTDet(WIDTH, depth=2, heads=2, whole=[1], out_channels=WIDTH))

@@ -9,7 +9,7 @@ import torch
 from seeded import photo, seeded_segmenter
 
 from lightsam_plugins.devices import resolve_dtype
-from lightsam_plugins.errors import DeviceError, UnsupportedPrompt
+from lightsam_plugins.errors import DeviceError, PromptError, UnsupportedPrompt
 from lightsam_plugins.masks import Masks
 from lightsam_plugins.registry import ModelSpec, list_models
 from lightsam_plugins.segmenter import Segmenter
@@ -134,14 +134,32 @@ def test_every_prompt_has_its_effect(loaded: Loaded) -> None:
 
 
 def test_padding_labels_change_nothing(loaded: Loaded) -> None:
-    """Clicks with label -1 are as if they were not there."""
+    """Clicks with label -1 are as if they were not there, be they before or after others, few or many."""
     if "point" in loaded.model.spec.prompts:
         bare = loaded.model.segment(loaded.embedding, points=[[120, 90]])
-        padded = loaded.model.segment(
-            loaded.embedding, points=[[120, 90], [3, 4], [9, 9]], point_labels=[1, -1, -1]
-        )
+        for padding in (2, 9):
+            points, labels = [[120, 90]] + [[3, 4]] * padding, [1] + [-1] * padding
 
-        close(bare, padded)
+            close(bare, loaded.model.segment(loaded.embedding, points=points, point_labels=labels))
+            close(
+                bare, loaded.model.segment(loaded.embedding, points=points[::-1], point_labels=labels[::-1])
+            )
+
+
+def test_no_click_is_left_out_in_silence(loaded: Loaded) -> None:
+    """A click more changes the answer; a click more than the card allows is refused."""
+    spec, points = loaded.model.spec, [[20 + 30 * i, 90 + 50 * (i % 2)] for i in range(9)]
+    if "point" in spec.prompts:
+        most = spec.point_slots or 9
+        all_of_them = loaded.model.segment(loaded.embedding, points=points[:most]).logits
+        but_one = loaded.model.segment(loaded.embedding, points=points[: most - 1]).logits
+
+        assert np.abs(all_of_them - but_one).max() > 1e-4 * np.abs(all_of_them).max()
+        if spec.point_slots is not None:
+            with pytest.raises(
+                PromptError, match=f"object 0 has more points than {spec.name} takes: .* {most},"
+            ):
+                loaded.model.segment(loaded.embedding, points=points[: most + 1])
 
 
 def test_candidates_come_best_first(loaded: Loaded) -> None:

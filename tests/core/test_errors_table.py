@@ -14,11 +14,14 @@ import pytest
 import lightsam_plugins as ls
 from lightsam_plugins import errors
 from lightsam_plugins.images import load_image
+from lightsam_plugins.prompts import make_prompts
 from lightsam_plugins.registry import WeightFile, model_card
+from lightsam_plugins.types import Frame
 from lightsam_plugins.weights import fetch, urls
 
 TABLE = Path(__file__).parents[2] / "docs" / "errors.md"
 PHOTO = np.full((48, 64, 3), 128, np.uint8)
+FRAME = Frame(48, 64, 1024)
 SIZE = 4000
 
 
@@ -93,6 +96,12 @@ def provoke(nano, download, tmp_path):
         "box outside the image": lambda: nano.segment(PHOTO, boxes=[[100, 100, 120, 130]]),
         "boxes of the wrong shape": lambda: nano.segment(PHOTO, boxes=[[1, 2, 3], [4, 5, 6]]),
         "labels that do not match points": lambda: nano.segment(PHOTO, points=points, point_labels=[1, 0, 1]),
+        "background click on a model without": lambda: make_prompts(
+            model_card("efficientsam-ti"), FRAME, points=points, point_labels=[1, 0]
+        ),
+        "more points than a model takes": lambda: make_prompts(
+            model_card("efficientsam-ti"), FRAME, boxes=box, points=[[5, 5]] * 5
+        ),
         "image of the wrong dtype": lambda: load_image(PHOTO.astype(np.complex64)),
         "image of zero size": lambda: load_image(PHOTO[:0]),
         "embedding of another model": lambda: nano.segment(

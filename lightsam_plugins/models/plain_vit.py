@@ -1,0 +1,130 @@
+"""The plain vision transformer, EfficientSAM's image encoder.
+
+Papers: An Image is Worth 16x16 Words (https://arxiv.org/abs/2010.11929), Masked Autoencoders
+(https://arxiv.org/abs/2111.06377), EfficientSAM (https://arxiv.org/abs/2312.00863). Every patch attends to every
+other; SAM's neck follows.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from lightsam_plugins.interpolation import cubic_taps
+from lightsam_plugins.models.layers import LayerNorm2d, gelu
+
+EPS = 1e-6  # of the layer norms
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention of tokens to each other, (B, T, C) to the same, without residual."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.proj = nn.Linear(channels, channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+class FeedForward(nn.Module):
+    """A perceptron four times as wide with GELU, (..., C) to the same, without residual."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(channels, 4 * channels)
+        self.fc2 = nn.Linear(4 * channels, channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc2(gelu(self.fc1(x)))
+
+
+class Block(nn.Module):
+    """Attention and perceptron, each on normalised tokens and added to them: (B, T, C) to the same."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(channels, EPS)
+        self.attn = SelfAttention(channels, heads)
+        self.norm2 = nn.LayerNorm(channels, EPS)
+        self.mlp = FeedForward(channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class PatchEmbed(nn.Module):
+    """Linear projection of square patches, (B, 3, S, S) -> (B, S / patch, S / patch, C)."""
+
+    def __init__(self, channels: int, patch: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, channels, patch, patch)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        # Channels-last, or the tokens would have their channels 4096 numbers apart in every block.
+        return self.proj(images.contiguous(memory_format=torch.channels_last)).permute(0, 2, 3, 1)
+
+
+class PlainViT(nn.Module):
+    """The encoder: (B, 3, S, S) normalised images -> (B, out_channels, S / patch, S / patch).
+
+    Args:
+        channels: Width of the tokens.
+        depth: Blocks.
+        head_channels: Width of an attention head.
+        side: S, in pixels.
+        pretrained_side: Side of the images that the position embedding was learned on, in pixels.
+        patch: Side of a patch in pixels.
+        out_channels: Channels of the embedding.
+    """
+
+    spread: torch.Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        depth: int = 12,
+        *,
+        head_channels: int = 64,
+        side: int = 1024,
+        pretrained_side: int = 224,
+        patch: int = 16,
+        out_channels: int = 256,
+    ) -> None:
+        super().__init__()
+        self.learned = pretrained_side // patch
+        self.patch_embed = PatchEmbed(channels, patch)
+        # One for the class token first, which the segmenter has no use for.
+        self.pos_embed = nn.Parameter(0.02 * torch.randn(1, 1 + self.learned**2, channels))
+        self.blocks = nn.Sequential(*(Block(channels, channels // head_channels) for _ in range(depth)))
+        self.neck = nn.Sequential(
+            nn.Conv2d(channels, out_channels, 1, bias=False),
+            LayerNorm2d(out_channels),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+            LayerNorm2d(out_channels),
+        )
+        taps = cubic_taps(self.learned, side // patch)
+        spread = torch.zeros(side // patch, self.learned)
+        # Taps beyond the border count for the cell at the border, so that one cell may have several.
+        spread.scatter_add_(1, torch.from_numpy(taps.index.T), torch.from_numpy(taps.weight.T))
+        self.register_buffer("spread", spread, persistent=False)
+
+    def positions(self) -> torch.Tensor:
+        """The position embedding at the resolution of the patches, by bicubic interpolation: (1, S, S, C).
+
+        Done at every call, at no measurable cost: a kept one would be that of weights loaded before. As products
+        with a matrix, since MPS long had no bicubic interpolation.
+        """
+        rows = self.pos_embed[0, 1:].unflatten(0, (self.learned, -1)).flatten(1)
+        columns = (self.spread @ rows).unflatten(1, (self.learned, -1))
+        return (self.spread @ columns)[None]
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        x = self.patch_embed(images) + self.positions()
+        x = self.blocks(x.flatten(1, 2)).view(x.shape)
+        return self.neck(x.permute(0, 3, 1, 2))
