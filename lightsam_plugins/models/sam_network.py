@@ -83,5 +83,7 @@ class SamNetwork(nn.Module):
                 got=f"shape {tuple(embedding.shape)}",
                 hint="Decode the images of a batch one by one.",
             )
+        # As encoders leave it. One that was read from a file is not: the answer would be slower and rounded otherwise.
+        embedding = embedding.contiguous(memory_format=torch.channels_last)
         encoded = self.prompt_encoder(prompts)
         return self.mask_decoder(embedding, self.prompt_encoder.position_map(), encoded, wanted)
