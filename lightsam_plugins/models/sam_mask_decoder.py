@@ -81,9 +81,7 @@ class MaskDecoder(nn.Module):
         Returns:
             Logits (N, K, 4 S, 4 S) and predicted IoU (N, K), K = len(wanted), in the order of `wanted`.
         """
-        # Row after row whatever the layout of the embedding, a copy only where it is not channels-last, as after a
-        # file: products of the same numbers in another layout are rounded differently.
-        image = embedding.permute(0, 2, 3, 1).flatten(1, 2).contiguous() + prompts.dense
+        image = embedding.permute(0, 2, 3, 1).flatten(1, 2) + prompts.dense
         output = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
         tokens = torch.cat([output.expand(len(prompts.tokens), -1, -1), prompts.tokens], dim=1)
         ignored = prompts.ignored
