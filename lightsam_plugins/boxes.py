@@ -18,13 +18,16 @@ def box_areas(boxes: FloatArray) -> FloatArray:
     return np.asarray(sides[:, 0] * sides[:, 1], np.float32)
 
 
-def nms(boxes: FloatArray, scores: npt.NDArray[Any], iou_threshold: float) -> IntArray:
+def nms(
+    boxes: FloatArray, scores: npt.NDArray[Any], iou_threshold: float, limit: int | None = None
+) -> IntArray:
     """Greedy non-maximum suppression.
 
     Args:
         boxes: (N, 4) float32 ``xyxy``.
         scores: (N,); equal scores keep their order.
         iou_threshold: A box that overlaps a better one by more than this is dropped.
+        limit: No more than this many are kept.
 
     Returns:
         Rows kept, best score first.
@@ -32,7 +35,7 @@ def nms(boxes: FloatArray, scores: npt.NDArray[Any], iou_threshold: float) -> In
     areas = box_areas(boxes)
     order = np.argsort(-scores, kind="stable")
     kept: list[int] = []
-    while order.size:
+    while order.size and len(kept) != limit:
         best, order = order[0], order[1:]
         kept.append(int(best))
         low = np.maximum(boxes[order, :2], boxes[best, :2])

@@ -1,6 +1,6 @@
 """The masks everything mode has found so far in one view (the image, or one crop of it).
 
-Memory: of every candidate that passes the filters its box, score and click are kept (28 bytes), but logits
+Memory: of every candidate that passes the filters its boxes, score and click are kept (44 bytes), but logits
 (256 KB) only of those that non-maximum suppression would keep if the run ended now. Suppression is done
 over ALL boxes each time, so the outcome is that of one suppression at the end, whatever the chunk; the
 rare candidate that comes back because the one that beat it lost later is decoded once more.
@@ -18,9 +18,9 @@ from lightsam_plugins.boxes import IntArray, cut_by_crop, nms
 from lightsam_plugins.everything_options import EverythingOptions
 from lightsam_plugins.low_res import low_res_boxes, stability_scores
 from lightsam_plugins.point_grid import CropBox
-from lightsam_plugins.types import LOW_RES, FloatArray, Frame
+from lightsam_plugins.types import LOW_RES, Decoded, FloatArray, Frame
 
-Decoder = Callable[[FloatArray], tuple[torch.Tensor, torch.Tensor]]
+Decoder = Callable[[FloatArray], Decoded]
 
 HELD = 256  # logits held before the first pruning: 64 MB
 
@@ -34,7 +34,7 @@ class View:
         frame: Its size and how it lies in the input frame.
         size: (height, width) of the whole image.
         points: (K, 2) clicks in pixels of the crop.
-        decode: Gives the logits (n, C, 256, 256) and scores (n, C) of (n, 2) clicks.
+        decode: Gives the candidates of (n, 2) clicks, with limits in pixels of the crop.
     """
 
     crop: CropBox
@@ -49,9 +49,11 @@ class _Found:
     boxes: FloatArray  # (m, 4), pixels of the whole image
     scores: FloatArray  # (m,)
     points: IntArray  # (m,), the click each came from
+    limits: FloatArray  # (m, 4), pixels of the crop
 
 
-_NOTHING = _Found(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.intp))
+_NO_BOXES = np.empty((0, 4), np.float32)
+_NOTHING = _Found(_NO_BOXES, np.empty(0, np.float32), np.empty(0, np.intp), _NO_BOXES)
 
 
 class Candidates:
@@ -75,8 +77,7 @@ class Candidates:
 
     def decode(self, start: int, stop: int) -> None:
         """Decode the clicks from `start` to `stop` and keep what passes the filters."""
-        logits, scores = self.view.decode(self.view.points[start:stop])
-        found, masks = self._filter(logits, scores, start)
+        found, masks = self._filter(self.view.decode(self.view.points[start:stop]), start)
         first = sum(len(chunk.scores) for chunk in self._chunks)
         # One append: Ctrl-C leaves either all of a chunk or nothing (logits that miss are decoded again).
         self._chunks.append(found)
@@ -84,35 +85,39 @@ class Candidates:
         if self.held > self._limit:
             self._prune()
 
-    def winners(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def winners(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """What is left after suppression, best first.
 
         Returns:
-            Logits (M, 256, 256) float32, scores (M,) and boxes (M, 4) in pixels of the whole image.
+            Logits (M, 256, 256) float32, scores (M,), boxes (M, 4) in pixels of the whole image and limits (M, 4)
+            in pixels of the crop.
         """
         found, rows = self._prune()
         self._decode_again(found, [row for row in rows.tolist() if row not in self._logits])
         logits = np.empty((len(rows), LOW_RES, LOW_RES), np.float32)
         for index, row in enumerate(rows.tolist()):
             logits[index] = self._logits.pop(row)
-        return logits, found.scores[rows], found.boxes[rows]
+        return logits, found.scores[rows], found.boxes[rows], found.limits[rows]
 
-    def _filter(self, logits: torch.Tensor, scores: torch.Tensor, start: int) -> tuple[_Found, FloatArray]:
+    def _filter(self, decoded: Decoded, start: int) -> tuple[_Found, FloatArray]:
         options, view = self._options, self.view
-        flat = scores.float().flatten()
-        rows = (flat > options.pred_iou_thresh).nonzero()[:, 0]
-        masks = logits.flatten(0, 1)[rows].float()
+        flat = decoded.scores.float().flatten()
+        chosen = (flat > options.pred_iou_thresh).nonzero()[:, 0]
+        masks = decoded.logits.flatten(0, 1)[chosen].float()
+        scores, rows = flat[chosen].cpu().numpy(), chosen.cpu().numpy()
+        limits = decoded.limits.reshape(-1, 4)[rows]
         # On the CPU numpy compares and counts several times faster than torch.
         cells = masks.numpy() if masks.device.type == "cpu" else masks
         steady = stability_scores(cells, view.frame, offset=options.stability_score_offset)
-        boxes = low_res_boxes(cells, view.frame) + np.asarray(view.crop[:2] * 2, np.float32)
+        boxes = np.clip(low_res_boxes(cells, view.frame), limits[:, [0, 1, 0, 1]], limits[:, [2, 3, 2, 3]])
+        boxes += np.asarray(view.crop[:2] * 2, np.float32)
         good = (
             (steady >= options.stability_score_thresh)
             & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
             & ~cut_by_crop(boxes, view.crop, *view.size)
         )
-        points = start + rows.cpu().numpy() // scores.shape[1]
-        found = _Found(boxes[good], flat[rows].cpu().numpy()[good], points[good])
+        points = start + rows // max(1, decoded.scores.shape[1])
+        found = _Found(boxes[good], scores[good], points[good], limits[good])
         # Only what passed every filter leaves the device.
         return found, masks[torch.from_numpy(good).to(masks.device)].cpu().numpy()
 
@@ -121,6 +126,7 @@ class Candidates:
             np.concatenate([chunk.boxes for chunk in self._chunks]),
             np.concatenate([chunk.scores for chunk in self._chunks]),
             np.concatenate([chunk.points for chunk in self._chunks]),
+            np.concatenate([chunk.limits for chunk in self._chunks]),
         )
         rows = nms(found.boxes, found.scores, self._options.box_nms_thresh)
         self._logits = {row: self._logits[row] for row in rows.tolist() if row in self._logits}
@@ -131,7 +137,7 @@ class Candidates:
     def _decode_again(self, found: _Found, rows: list[int]) -> None:
         for row in rows:
             click = found.points[row]
-            logits, scores = self.view.decode(self.view.points[click : click + 1])
+            logits, scores, _ = self.view.decode(self.view.points[click : click + 1])
             # By score, not by rank: two candidates may swap places where their scores are all but equal.
             nearest = int((scores[0].float() - float(found.scores[row])).abs().argmin())
             self._logits[row] = logits[0, nearest].float().cpu().numpy()

@@ -1,6 +1,7 @@
 """Everything mode: click on a grid of points, keep the good masks, once each.
 
-The steps are those of SAM's automatic mask generator. Filters and suppression work on low-resolution
+The steps are those of SAM's automatic mask generator; a network that proposes all objects at once is asked once a
+crop, as if by a single click. Filters and suppression work on low-resolution
 logits; only the masks that are left are ever upsampled, and only inside their own boxes.
 """
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from lightsam_plugins.runner import Runner
 
 Progress: TypeAlias = Callable[[int, int], bool | None]
+
+
+_ONE_CLICK = [np.array([[0.5, 0.5]], np.float32)]  # where nothing depends on the click
 
 
 class _Stop(Exception):
@@ -52,7 +56,7 @@ def segment_everything(
         Interrupted: Ctrl-C.
     """
     crops = crop_boxes(frame.height, frame.width, options.crop_n_layers, options.crop_overlap_ratio)
-    grids = options.grids()
+    grids = _ONE_CLICK * len(crops) if runner.proposes else options.grids()
     total = sum(len(grids[layer]) for layer, _ in crops)
     chunk = _chunk(runner, options)
     parts: list[Part] = []

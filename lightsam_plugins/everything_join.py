@@ -31,6 +31,7 @@ class Part:
         logits: (M, 256, 256) float32 over the input frame of the crop.
         scores: (M,) float32, best first.
         boxes: (M, 4) float32 in pixels of the image, estimated on the logits.
+        limits: (M, 4) float32 in pixels of the crop, outside of which a mask has no pixels.
     """
 
     crop: CropBox
@@ -38,6 +39,7 @@ class Part:
     logits: FloatArray
     scores: FloatArray
     boxes: FloatArray
+    limits: FloatArray
 
     @classmethod
     def of(cls, candidates: Candidates) -> Part:
@@ -47,7 +49,12 @@ class Part:
 
     def take(self, rows: IntArray | BoolArray) -> Part:
         """Some of its masks."""
-        return Part(self.crop, self.frame, self.logits[rows], self.scores[rows], self.boxes[rows])
+        kept = (values[rows] for values in (self.logits, self.scores, self.boxes, self.limits))
+        return Part(self.crop, self.frame, *kept)
+
+    def masks(self) -> Masks:
+        """Its masks, in pixels of the crop."""
+        return Masks(self.logits, self.scores, self.frame, limits=self.limits)
 
 
 def join(parts: list[Part], frame: Frame, options: EverythingOptions) -> Masks:
@@ -61,8 +68,7 @@ def join(parts: list[Part], frame: Frame, options: EverythingOptions) -> Masks:
     if not parts:
         return Masks.empty(frame)
     if len(parts) == 1 and not options.min_mask_region_area:
-        part = parts[0].take(_visible(parts[0]))
-        return Masks(part.logits, part.scores, frame)
+        return parts[0].take(_visible(parts[0])).masks()
     parts = _suppress_between_crops(parts, options.crop_nms_thresh)
     crops = [crop for part in parts for crop in _crops(part)]
     logits = np.concatenate([onto_frame(part, frame) for part in parts])
@@ -82,7 +88,7 @@ def _visible(part: Part) -> BoolArray:
     cells_a_pixel = LOW_RES / max(part.frame.height, part.frame.width)
     few = (part.logits > 0).sum((1, 2)) < 16 * max(1.0, cells_a_pixel) ** 2
     visible = np.ones(len(few), np.bool_)
-    visible[few] = Masks(part.logits[few], part.scores[few], part.frame).areas > 0
+    visible[few] = part.take(few).masks().areas > 0
     return visible
 
 
@@ -101,8 +107,7 @@ def _suppress_between_crops(parts: list[Part], threshold: float) -> list[Part]:
 
 def _crops(part: Part) -> list[Crop]:
     x, y = part.crop[:2]
-    masks = Masks(part.logits, part.scores, part.frame)
-    return [(x0 + x, y0 + y, mask) for x0, y0, mask in masks.crops()]
+    return [(x0 + x, y0 + y, mask) for x0, y0, mask in part.masks().crops()]
 
 
 def _clean(
@@ -135,11 +140,12 @@ def onto_frame(part: Part, frame: Frame) -> FloatArray:
     if part.frame == frame and part.crop == (0, 0, frame.width, frame.height):
         return part.logits
     centres = (np.arange(LOW_RES) + 0.5) * frame.side / LOW_RES
-    pixels = np.stack([centres, centres], 1) / frame.scale - part.crop[:2]
+    pixels = (np.stack([centres, centres], 1) - frame.offset) / frame.scale - part.crop[:2]
     size = (part.frame.width, part.frame.height)
     beyond = (pixels < 0) | (pixels > size)
     # -1..1 over the square, as grid_sample has it.
-    x, y = (pixels * part.frame.scale / part.frame.side * 2 - 1).T.astype(np.float32)
+    inside = pixels * part.frame.scale + part.frame.offset
+    x, y = (inside / part.frame.side * 2 - 1).T.astype(np.float32)
     grid = torch.from_numpy(np.stack(np.meshgrid(x, y), -1))[None]
     logits = torch.from_numpy(part.logits)
     moved = functional.grid_sample(

@@ -98,25 +98,25 @@ def _outer(x: FloatArray) -> FloatArray:
     return value * x - np.float32(4 * a)
 
 
-def _through_frame(side: int, content: int, outputs: int) -> Axis:
-    """256 cells to `side`, the first `content` of these to `outputs`; positions nobody reads are left out."""
-    first, second = linear_taps(LOW_RES, side), linear_taps(content, outputs)
-    read = np.unique(second.index)
-    first = Taps(first.index[:, read], first.weight[:, read])
+def _through_frame(frame: Frame, axis: int) -> Axis:
+    """Cells to pixels of the frame, and the image content among these to the original, along y (0) or x (1).
+
+    Positions nobody reads are left out.
+    """
+    seen, content, outputs = frame.canvas[axis], frame.resized[axis], (frame.height, frame.width)[axis]
+    second = linear_taps(content, outputs)
+    first, read = linear_taps(seen * LOW_RES // frame.side, seen), np.unique(second.index)
+    start = frame.offset[1 - axis]
+    first = Taps(first.index[:, start + read], first.weight[:, start + read])
     return first, Taps(np.searchsorted(read, second.index), second.weight)
 
 
 @lru_cache(maxsize=64)
 def resampler(frame: Frame) -> Resampler:
-    """The tables of a frame: SAM's two bilinear steps, or EfficientSAM's bicubic one for ``"stretch"``."""
+    """The tables of a frame: two bilinear steps (SAM, YOLO), or EfficientSAM's bicubic one for ``"stretch"``."""
     if frame.fit == "stretch":
         rows, columns = (cubic_taps(LOW_RES, size) for size in (frame.height, frame.width))
         negative = 0.1875  # the two outer weights of the kernel, at their largest
         return Resampler((rows,), (columns,), support=4, overshoot=2 * negative * (1 + negative))
-    height, width = frame.resized
-    return Resampler(
-        _through_frame(frame.side, height, frame.height),
-        _through_frame(frame.side, width, frame.width),
-        support=2,
-        overshoot=0.0,
-    )
+    rows_and_columns = _through_frame(frame, 0), _through_frame(frame, 1)
+    return Resampler(*rows_and_columns, support=2, overshoot=0.0)

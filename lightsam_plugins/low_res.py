@@ -18,9 +18,12 @@ _CHUNK = 64  # masks compared with the threshold at once: 4 MB of flags
 
 
 def content_cells(frame: Frame) -> tuple[int, int]:
-    """(rows, columns) of the low-resolution cells that show the image; the others are padding."""
-    height, width = frame.resized
-    return -(-height * LOW_RES // frame.side), -(-width * LOW_RES // frame.side)
+    """(rows, columns) of the low-resolution cells up to the end of the image; what comes after is padding.
+
+    In a letterbox the first few may be padding too (4 at most).
+    """
+    (height, width), (left, top) = frame.resized, frame.offset
+    return -(-(top + height) * LOW_RES // frame.side), -(-(left + width) * LOW_RES // frame.side)
 
 
 def low_res_boxes(logits: Logits, frame: Frame, threshold: float = 0.0) -> FloatArray:
@@ -44,7 +47,7 @@ def low_res_boxes(logits: Logits, frame: Frame, threshold: float = 0.0) -> Float
             box = boxes[start : start + len(touched)]
             box[rows, first], box[rows, first + 2] = touched.argmax(1)[rows], last[rows]
     cell = frame.side / LOW_RES
-    return np.minimum(frame.to_image(boxes * cell), np.array([frame.width, frame.height] * 2, np.float32))
+    return np.clip(frame.to_image(boxes * cell), 0, frame.box[[2, 3, 2, 3]])
 
 
 def stability_scores(logits: Logits, frame: Frame, threshold: float = 0.0, offset: float = 1.0) -> FloatArray:

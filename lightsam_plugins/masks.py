@@ -32,6 +32,7 @@ class Masks:
         candidates: Rows an object: 3 after ``multimask=True``, best first, object by object.
         threshold: A pixel belongs to a mask where its upsampled logit is greater.
         crops: The pixels of each mask where they are known and not those of the logits.
+        limits: (M, 4) ``xyxy`` in pixels of the original image; a mask has no pixels outside its own.
 
     Raises:
         InputError: Arrays whose shapes do not fit.
@@ -46,9 +47,12 @@ class Masks:
         candidates: int = 1,
         threshold: float = 0.0,
         crops: Sequence[Crop] | None = None,
+        limits: npt.ArrayLike | None = None,
     ) -> None:
         self._logits, self._scores = np.asarray(logits, np.float32), np.array(scores, np.float32)
         self.frame, self.candidates, self.threshold = frame, candidates, threshold
+        whole = np.tile(frame.box, (self._scores.size, 1))
+        self._limits = whole if limits is None else np.array(limits, np.float32)
         self._check(crops)
         self._crops: list[Crop | None] = (
             [None] * len(self) if crops is None else [_frozen(tighten(c)) for c in crops]
@@ -82,6 +86,7 @@ class Masks:
             first.frame,
             candidates=first.candidates,
             threshold=first.threshold,
+            limits=np.concatenate([part._limits for part in filled]),
         )
         joined._crops = [crop for part in filled for crop in part._crops]
         return joined
@@ -96,7 +101,8 @@ class Masks:
             rows = slice(row, row + 1)
         places = np.arange(len(self))[rows]
         logits = self._logits[rows if isinstance(rows, slice) else places]
-        some = Masks(logits, self._scores[places], self.frame, threshold=self.threshold)
+        limits = self._limits[places]
+        some = Masks(logits, self._scores[places], self.frame, threshold=self.threshold, limits=limits)
         some._crops = [self._crops[place] for place in places]
         return some
 
@@ -143,7 +149,8 @@ class Masks:
         """``(x0, y0, mask)`` a mask: its tight box's corner and (h, w) bool, read-only; (0, 0) if empty."""
         for row, crop in enumerate(self._crops):
             if crop is None:
-                self._crops[row] = _frozen(mask_crop(self._logits[row], self.frame, self.threshold))
+                crop = mask_crop(self._logits[row], self.frame, self.threshold, self._limits[row])
+                self._crops[row] = _frozen(crop)
         return [crop for crop in self._crops if crop is not None]
 
     def dense(self) -> BoolArray:
@@ -171,6 +178,8 @@ class Masks:
             raise InputError("logits", expected=f"(M, {LOW_RES}, {LOW_RES})", got=f"{self._logits.shape}")
         if self._scores.shape != (count,):
             raise InputError("scores", expected=f"({count},), one a mask", got=f"{self._scores.shape}")
+        if self._limits.shape != (count, 4):
+            raise InputError("limits", expected=f"({count}, 4), one a mask", got=f"{self._limits.shape}")
         if self.candidates < 1 or count % self.candidates:
             raise InputError("candidates", expected=f"a divisor of {count} rows", got=str(self.candidates))
         if crops is not None and len(crops) != count:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import torch
 
 from lightsam_plugins.errors import EmbeddingMismatch
 from lightsam_plugins.prompts import make_prompts
 from lightsam_plugins.transforms import frame_for, preprocess
-from lightsam_plugins.types import Embedding, Features, FloatArray, PromptBatch
+from lightsam_plugins.types import Decoded, Embedding, Features, FloatArray, PromptBatch, Proposer
 
 if TYPE_CHECKING:
     from lightsam_plugins.pixel_values import UInt8Array
     from lightsam_plugins.registry import ModelSpec
-    from lightsam_plugins.types import Frame, Network
+    from lightsam_plugins.types import Answer, Frame, Network
 
 CPU_CHUNK = 16  # objects a decoder call: more is slower on a CPU, and memory grows with it
 ACCELERATOR_CHUNK = 64
@@ -53,14 +54,17 @@ class Runner:
         """Encode (H, W, 3) images of any sizes in one call."""
         spec = self.spec
         frames = [self.frame(image) for image in images]
-        squares = [
+        inputs = [
             preprocess(image, frame, side=spec.encoder_side, mean=spec.mean, std=spec.std)
             for image, frame in zip(images, frames, strict=True)
         ]
-        features = self._network.encode(torch.stack(squares).to(self.device, self.dtype))
-        return [
-            Embedding(_row(features, row, len(frames)), frame, spec.name) for row, frame in enumerate(frames)
-        ]
+        found: dict[int, Features] = {}
+        for shape in {one.shape for one in inputs}:  # letterboxes differ, all else is square
+            rows = [row for row, one in enumerate(inputs) if one.shape == shape]
+            batch = torch.stack([inputs[row] for row in rows]).to(self.device, self.dtype)
+            features = self._network.encode(batch)
+            found |= {row: _row(features, place, len(rows)) for place, row in enumerate(rows)}
+        return [Embedding(found[row], frame, spec.name) for row, frame in enumerate(frames)]
 
     def fit(self, embedding: Embedding) -> Embedding:
         """The embedding on this device and in this precision.
@@ -90,17 +94,36 @@ class Runner:
         return replace(moved, features=features)
 
     @torch.inference_mode()
-    def decode(
-        self, embedding: Embedding, prompts: PromptBatch, *, multimask: bool
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One decoder call: logits (N, K, 256, 256) and scores (N, K); K is 1, or 3 best first."""
+    def decode(self, embedding: Embedding, prompts: PromptBatch, *, multimask: bool) -> Decoded:
+        """One decoder call; K is 1, or 3 best first."""
         some = _move(prompts, self.device)
-        return self._network.decode(dict(embedding.features), some, multimask=multimask)
+        answer = self._network.decode(dict(embedding.features), some, multimask=multimask)
+        return _decoded(answer, embedding.frame)
 
-    def click(self, embedding: Embedding, points: FloatArray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Three candidates of each of (N, 2) clicks, in pixels of the image of the embedding."""
+    @property
+    def proposes(self) -> bool:
+        """Whether the network finds all objects of an image at once, without clicks."""
+        return isinstance(self.module, Proposer)
+
+    @torch.inference_mode()
+    def click(self, embedding: Embedding, points: FloatArray) -> Decoded:
+        """What everything mode chooses from.
+
+        Three candidates of each of (N, 2) clicks, in pixels of the image of the embedding; of a network that
+        proposes all objects at once these, whatever the one click.
+        """
+        if isinstance(self.module, Proposer):
+            return _decoded(self.module.propose(dict(embedding.features)), embedding.frame)
         prompts = make_prompts(self.spec, embedding.frame, points=points[:, None])
         return self.decode(embedding, prompts, multimask=True)
+
+
+def _decoded(answer: Answer, frame: Frame) -> Decoded:
+    logits, scores = answer[:2]
+    if len(answer) == 2:
+        return Decoded(logits, scores, np.tile(frame.box, (*scores.shape, 1)))
+    limits = frame.to_image(answer[2].float().cpu().numpy())
+    return Decoded(logits, scores, np.clip(limits, 0, frame.box[[2, 3, 2, 3]]))
 
 
 def _row(features: Features, row: int, count: int) -> Features:

@@ -140,14 +140,16 @@ class Segmenter:
         candidates, chunk = (3 if multimask else 1), self._runner.chunk
         logits = np.empty((len(prompts) * candidates, LOW_RES, LOW_RES), np.float32)
         scores = np.empty(len(logits), np.float32)
+        limits = np.empty((len(logits), 4), np.float32)
         if len(prompts):
             embedding = source if isinstance(source, Embedding) else self._runner.encode([source])[0]
             for start in range(0, len(prompts), chunk):
                 some = self._runner.decode(embedding, prompts[start : start + chunk], multimask=multimask)
-                rows = slice(start * candidates, start * candidates + some[1].numel())
-                logits[rows] = some[0].flatten(0, 1).float().cpu().numpy()
-                scores[rows] = some[1].flatten().float().cpu().numpy()
-        return Masks(logits, scores, frame, candidates=candidates)
+                rows = slice(start * candidates, start * candidates + some.scores.numel())
+                logits[rows] = some.logits.flatten(0, 1).float().cpu().numpy()
+                scores[rows] = some.scores.flatten().float().cpu().numpy()
+                limits[rows] = some.limits.reshape(-1, 4)
+        return Masks(logits, scores, frame, candidates=candidates, limits=limits)
 
     def everything(
         self,
@@ -157,6 +159,8 @@ class Segmenter:
         **options: Unpack[EverythingKeywords],
     ) -> Masks:
         """Segment whatever there is, without a prompt, by clicking on a grid of points.
+
+        A model that finds all objects at once (FastSAM) needs no clicks: options about them change nothing.
 
         Args:
             image: An image, as in `embed`, or an embedding made by this model.

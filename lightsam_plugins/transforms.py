@@ -11,12 +11,15 @@ from PIL import Image
 
 from lightsam_plugins.images import load_image
 from lightsam_plugins.pixel_values import UInt8Array, strips
+from lightsam_plugins.plain_resize import resize_plain
 from lightsam_plugins.types import Fit, Frame
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["frame_for", "load_image", "preprocess", "resize"]
+
+_GREY = 114  # YOLO's letterbox around the image, of 255
 
 
 def frame_for(image: UInt8Array, *, side: int, fit: Fit) -> Frame:
@@ -28,7 +31,7 @@ def frame_for(image: UInt8Array, *, side: int, fit: Fit) -> Frame:
 def preprocess(
     image: UInt8Array, frame: Frame, *, side: int, mean: Sequence[float], std: Sequence[float]
 ) -> torch.Tensor:
-    """The input of an encoder, as SAM's official code makes it.
+    """The input of an encoder, as the official code of SAM makes it, or that of YOLO for a letterbox.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -39,15 +42,20 @@ def preprocess(
 
     Returns:
         (3, side, side) float32: the resized image less `mean` over `std`, at the top left; zeros elsewhere.
+        For a letterbox (3, H, W), see `Frame.canvas`: the image in the middle of grey.
     """
     import torch
 
-    height, width = replace(frame, side=side).resized
-    small = resize(image, height, width).transpose(2, 0, 1).astype(np.float32)
+    fitted = replace(frame, side=side)
+    (height, width), (left, top) = fitted.resized, fitted.offset
+    shrink = resize_plain if frame.fit == "letterbox" else resize
+    small = shrink(image, height, width).transpose(2, 0, 1).astype(np.float32)
     means, stds = (np.array(values, np.float32)[:, None, None] for values in (mean, std))
-    square = torch.zeros(3, side, side)
-    square[:, :height, :width] = torch.from_numpy((small - means) / stds)
-    return square
+    canvas = torch.zeros(3, *fitted.canvas)
+    if frame.fit == "letterbox":
+        canvas += torch.from_numpy((_GREY - means) / stds)
+    canvas[:, top : top + height, left : left + width] = torch.from_numpy((small - means) / stds)
+    return canvas
 
 
 def resize(image: UInt8Array, height: int, width: int) -> UInt8Array:

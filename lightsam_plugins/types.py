@@ -10,7 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    NamedTuple,
+    Protocol,
+    TypeAlias,
+    cast,
+    get_args,
+    runtime_checkable,
+)
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +36,11 @@ BoolArray: TypeAlias = npt.NDArray[np.bool_]
 ImageLike: TypeAlias = "npt.NDArray[Any] | Image.Image | str | Path"
 ArrayLike: TypeAlias = "npt.ArrayLike | torch.Tensor"
 Features: TypeAlias = "dict[str, torch.Tensor]"
-Fit: TypeAlias = Literal["pad", "stretch"]
+Answer: TypeAlias = "tuple[torch.Tensor, torch.Tensor] | tuple[torch.Tensor, torch.Tensor, torch.Tensor]"
+Fit: TypeAlias = Literal["pad", "stretch", "letterbox"]
 
 LOW_RES = 256  # side of every low-resolution mask (logits) that leaves a network, in cells
+LETTERBOX_STEP = 32  # pixels; the sides of a letterbox are multiples of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +52,9 @@ class Frame:
         width: Width of the original image in pixels.
         side: Side of the input frame in pixels.
         fit: ``"pad"`` scales the longest side to `side` and pads right and bottom (SAM);
-            ``"stretch"`` scales both sides to `side` (EfficientSAM).
+            ``"stretch"`` scales both sides to `side` (EfficientSAM); ``"letterbox"`` scales the longest side
+            to `side` and centres the image in the smallest rectangle whose sides are multiples of 32, which
+            lies at the top left of the frame (YOLO).
     """
 
     height: int
@@ -54,7 +68,30 @@ class Frame:
         if self.fit == "stretch":
             return self.side, self.side
         scale = self.side / max(self.height, self.width)
+        if self.fit == "letterbox":
+            return max(1, round(self.height * scale)), max(1, round(self.width * scale))
         return max(1, int(self.height * scale + 0.5)), max(1, int(self.width * scale + 0.5))
+
+    @property
+    def box(self) -> FloatArray:
+        """The whole original image: (4,) float32 ``xyxy``."""
+        return np.array((0, 0, self.width, self.height), np.float32)
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """(height, width) of the part of the input frame that a network sees, in pixels."""
+        if self.fit != "letterbox":
+            return self.side, self.side
+        height, width = (-(-length // LETTERBOX_STEP) * LETTERBOX_STEP for length in self.resized)
+        return height, width
+
+    @property
+    def offset(self) -> tuple[int, int]:
+        """(x, y) of the top left corner of the image content in the input frame, in pixels."""
+        if self.fit != "letterbox":
+            return 0, 0
+        (rows, columns), (height, width) = self.canvas, self.resized
+        return (columns - width) // 2, (rows - height) // 2
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -65,13 +102,15 @@ class Frame:
     def to_input(self, xy: npt.ArrayLike) -> FloatArray:
         """Map ``(..., 2)`` or ``(..., 4)`` coordinates from original pixels to the input frame."""
         array = np.asarray(xy, np.float64)
-        mapped: FloatArray = (array * np.tile(self.scale, array.shape[-1] // 2)).astype(np.float32)
+        scale, offset = (np.tile(pair, array.shape[-1] // 2) for pair in (self.scale, self.offset))
+        mapped: FloatArray = (array * scale + offset).astype(np.float32)
         return mapped
 
     def to_image(self, xy: npt.ArrayLike) -> FloatArray:
         """Map ``(..., 2)`` or ``(..., 4)`` coordinates from the input frame to original pixels."""
         array = np.asarray(xy, np.float64)
-        mapped: FloatArray = (array / np.tile(self.scale, array.shape[-1] // 2)).astype(np.float32)
+        scale, offset = (np.tile(pair, array.shape[-1] // 2) for pair in (self.scale, self.offset))
+        mapped: FloatArray = ((array - offset) / scale).astype(np.float32)
         return mapped
 
 
@@ -104,6 +143,20 @@ class PromptBatch:
         )
 
 
+class Decoded(NamedTuple):
+    """Masks of N objects, K candidates each.
+
+    Args:
+        logits: (N, K, 256, 256) over the whole input frame.
+        scores: (N, K) predicted IoU.
+        limits: (N, K, 4) ``xyxy`` in pixels of the original image; no mask has pixels outside its own.
+    """
+
+    logits: torch.Tensor
+    scores: torch.Tensor
+    limits: FloatArray
+
+
 class Network(Protocol):
     """What every architecture offers to the segmenter: an image side and a prompt side.
 
@@ -111,18 +164,29 @@ class Network(Protocol):
     """
 
     def encode(self, images: torch.Tensor) -> Features:
-        """Encode (B, 3, S, S) normalised float images to named features, batch first."""
+        """Encode (B, 3, S, S) normalised float images to named features, batch first.
+
+        For a letterbox (B, 3, H, W), as large as `Frame.canvas` says.
+        """
         ...
 
-    def decode(
-        self, features: Features, prompts: PromptBatch, *, multimask: bool
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def decode(self, features: Features, prompts: PromptBatch, *, multimask: bool) -> Answer:
         """Decode N prompts of ONE image (features with batch size 1).
 
         Returns:
             Logits (N, K, 256, 256) over the whole input frame and predicted IoU (N, K);
-            K is 1, or 3 candidates sorted best first where `multimask`.
+            K is 1, or 3 candidates sorted best first where `multimask`. A network whose masks end at boxes adds
+            these, (N, K, 4) ``xyxy`` in input-frame pixels.
         """
+        ...
+
+
+@runtime_checkable
+class Proposer(Protocol):
+    """What a network offers besides that finds all objects of an image without a prompt (FastSAM)."""
+
+    def propose(self, features: Features) -> Answer:
+        """The objects of ONE image as `Network.decode` gives them, N = 1 and K as many as there are."""
         ...
 
 
@@ -178,7 +242,9 @@ class Embedding:
                 metadata = file.metadata() or {}
                 height, width, side, fit = metadata["frame"].split(",")
                 features = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                frame = Frame(int(height), int(width), int(side), "pad" if fit == "pad" else "stretch")
+                if fit not in get_args(Fit):
+                    raise ValueError(f"unknown fit {fit!r}")
+                frame = Frame(int(height), int(width), int(side), cast("Fit", fit))
                 return cls(features, frame, metadata["model"])
         except (SafetensorError, KeyError, ValueError, OSError) as error:
             raise InputError(

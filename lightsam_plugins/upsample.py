@@ -26,19 +26,23 @@ _BLOCK = 1 << 16  # float32 values a block: small enough for the second-level ca
 _ROUNDING = 2.0**-19
 
 
-def mask_crop(low: FloatArray, frame: Frame, threshold: float = 0.0) -> Crop:
+def mask_crop(low: FloatArray, frame: Frame, threshold: float = 0.0, limit: FloatArray | None = None) -> Crop:
     """The mask of one object, inside its tight box in the original image.
 
     Args:
         low: (256, 256) float32 logits over the whole square input frame.
         frame: Where the image lies in that frame.
         threshold: A pixel belongs to the mask where its logit is greater.
+        limit: (4,) ``xyxy`` in pixels of the original image: pixel (c, r) counts where x0 <= c < x1 and
+            y0 <= r < y1.
 
     Returns:
         ``(x0, y0, mask)``, mask (h, w) bool; ``(0, 0, (0, 0) array)`` where nothing is above the threshold.
     """
     tables = resampler(frame)
     box = _reachable(low, tables, np.float32(threshold))
+    if box is not None and limit is not None:
+        box = _limited(box, limit)
     if box is None:
         return 0, 0, np.zeros((0, 0), bool)
     return tighten((box[0], box[1], mask_region(low, frame, threshold, box)))
@@ -93,6 +97,13 @@ def _reachable(low: FloatArray, tables: Resampler, limit: np.float32) -> tuple[i
         return None
     y0, y1 = _reach(tables.rows, int(rows[0]) - margin, int(rows[-1]) + max(margin, 1))
     x0, x1 = _reach(tables.columns, int(columns[0]) - margin, int(columns[-1]) + max(margin, 1))
+    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+
+def _limited(box: tuple[int, int, int, int], limit: FloatArray) -> tuple[int, int, int, int] | None:
+    """The part of a box of pixels that lies inside `limit`, or None."""
+    left, top, right, bottom = (int(side) for side in np.ceil(limit))
+    x0, y0, x1, y1 = max(box[0], left), max(box[1], top), min(box[2], right), min(box[3], bottom)
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
 

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from lightsam_plugins.types import LOW_RES, BoolArray, FloatArray, Frame
+from lightsam_plugins.types import LOW_RES, BoolArray, Fit, FloatArray, Frame
 
 SIDES = (384, 512, 1024)
+FITS = get_args(Fit)
 
 sides = st.integers(1, 20_000)
 sizes = st.tuples(sides, sides)  # (height, width)
 seeds = st.integers(0, 2**32 - 1)
 
 
-def frames(longest: int = 20_000, fits: tuple[str, ...] = ("pad", "stretch")) -> st.SearchStrategy[Frame]:
+def frames(longest: int = 20_000, fits: tuple[str, ...] = FITS) -> st.SearchStrategy[Frame]:
     """Frames of images of up to `longest` pixels a side; thin ones are as likely as others."""
     side = st.one_of(st.integers(1, longest), st.integers(1, min(8, longest)))
-    return st.builds(Frame, side, side, st.sampled_from(SIDES), st.sampled_from(fits))
+    # A letterbox is made of steps of 32 pixels, which must be whole cells.
+    kinds = [(inner, fit) for fit in fits for inner in SIDES if fit != "letterbox" or inner % LOW_RES == 0]
+    return st.builds(lambda h, w, kind: Frame(h, w, *kind), side, side, st.sampled_from(kinds))
 
 
 def coordinates(frame: Frame) -> st.SearchStrategy[tuple[float, float]]:

@@ -36,6 +36,7 @@ def test_nms_is_the_greedy_definition(count: int, threshold: float, seed: int) -
     scores = random.integers(0, 6, count) / 6
 
     assert nms(boxes, scores, threshold).tolist() == slow_nms(boxes, scores, threshold)
+    assert nms(boxes, scores, threshold, limit=5).tolist() == slow_nms(boxes, scores, threshold)[:5]
 
 
 def test_equal_scores_keep_their_order() -> None:

@@ -176,7 +176,8 @@ def test_logits_of_a_crop_on_the_whole_image() -> None:
     frame, crop = Frame(256, 256, 256), (64, 128, 192, 256)
     logits = np.full((1, 256, 256), -LEVEL, np.float32)
     logits[:, :100, 50:] = LEVEL
-    part = Part(crop, Frame(128, 128, 256), logits, np.ones(1, np.float32), np.zeros((1, 4), np.float32))
+    boxes = np.array([crop], np.float32)
+    part = Part(crop, Frame(128, 128, 256), logits, np.ones(1, np.float32), boxes, boxes)
     moved = onto_frame(part, frame)
 
     assert Masks(moved, part.scores, frame).boxes.tolist() == [[89, 128, 192, 178]]

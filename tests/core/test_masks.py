@@ -329,6 +329,7 @@ def test_concatenate_refuses(parts: list[Masks], message: str) -> None:
         ({"candidates": 3}, "candidates: expected a divisor of 2 rows, got 3"),
         ({"candidates": 0}, "candidates: .*got 0"),
         ({"crops": []}, "crops: expected 2, one a mask, got 0"),
+        ({"limits": np.zeros((1, 4))}, r"limits: expected \(2, 4\), one a mask, got \(1, 4\)"),
     ],
 )
 def test_bad_arguments(changed: dict[str, Any], message: str) -> None:

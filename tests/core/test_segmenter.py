@@ -8,12 +8,14 @@ import pytest
 import torch
 from fake_network import LEVEL, Wand, blocks, spec, wand_segmenter
 from PIL import Image
+from safetensors.torch import save_file
 
 from lightsam_plugins.devices import resolve_device
 from lightsam_plugins.errors import (
     DeviceError,
     EmbeddingMismatch,
     ImageError,
+    InputError,
     OptionError,
     PromptError,
     UnsupportedPrompt,
@@ -174,6 +176,17 @@ def test_embeddings_survive_a_file(model: Segmenter, tmp_path) -> None:
     np.testing.assert_array_equal(
         model.segment(again, boxes=BLOCKS[2]).logits, model.segment(embedding, boxes=BLOCKS[2]).logits
     )
+
+
+def test_an_embedding_of_a_later_version_is_refused(tmp_path) -> None:
+    """A file whose image lies in its frame in a way that is not known here is no embedding."""
+    path = tmp_path / "later.safetensors"
+    save_file({"image": torch.zeros(1)}, path, {"model": "wand", "frame": "9,9,256,fisheye"})
+
+    with pytest.raises(
+        InputError, match="cannot read the embedding.*unknown fit 'fisheye'.*Encode the image again"
+    ):
+        Embedding.load(path)
 
 
 def test_another_models_embedding_is_refused(model: Segmenter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,6 +14,7 @@ from strategies import SIDES, coordinates, frames, seeds
 from torch.nn import functional
 
 from lightsam_plugins import pixel_values
+from lightsam_plugins.plain_resize import resize_plain
 from lightsam_plugins.registry import SAM_MEAN, SAM_STD
 from lightsam_plugins.transforms import frame_for, preprocess, resize
 from lightsam_plugins.types import Frame
@@ -38,15 +40,16 @@ def test_points_return(data: st.DataObject, frame: Frame) -> None:
 @given(st.data(), frames())
 def test_points_stay_in_content(data: st.DataObject, frame: Frame) -> None:
     """A point of the image lies inside the image content of the input frame, and corners map to corners."""
-    height, width = frame.resized
+    (height, width), (left, top) = frame.resized, frame.offset
     x, y = frame.to_input(data.draw(coordinates(frame)))
 
-    assert 0 <= x <= width + 1e-3
-    assert 0 <= y <= height + 1e-3
-    assert frame.to_input([0, 0, frame.width, frame.height]) == pytest.approx([0, 0, width, height])
+    assert left <= x <= left + width + 1e-3
+    assert top <= y <= top + height + 1e-3
+    corners = [left, top, left + width, top + height]
+    assert frame.to_input([0, 0, frame.width, frame.height]) == pytest.approx(corners)
 
 
-@given(frames(fits=("pad",)))
+@given(frames(fits=("pad", "letterbox")))
 def test_content_fills_the_frame(frame: Frame) -> None:
     """The longest side fills the frame, the other keeps its ratio within half a pixel and is at least one."""
     height, width = frame.resized
@@ -62,6 +65,19 @@ def test_content_fills_the_frame(frame: Frame) -> None:
 def test_stretch_fills_both_sides(frame: Frame) -> None:
     """A stretched image has no padding."""
     assert frame.resized == (frame.side, frame.side)
+
+
+@given(frames(fits=("letterbox",)))
+def test_a_letterbox_is_as_small_as_it_can_be(frame: Frame) -> None:
+    """Sides are multiples of 32 with less than 32 pixels of padding, as much on either side but for one pixel."""
+    (rows, columns), (height, width), (left, top) = frame.canvas, frame.resized, frame.offset
+
+    assert rows % 32 == columns % 32 == 0
+    assert max(rows, columns) == frame.side
+    assert 0 <= rows - height < 32
+    assert 0 <= columns - width < 32
+    assert rows - height - 2 * top in (0, 1)
+    assert columns - width - 2 * left in (0, 1)
 
 
 def test_frame_for() -> None:
@@ -111,6 +127,33 @@ def test_preprocess_stretch() -> None:
 
     assert result.shape == (3, 64, 64)
     assert (result == 200).all()
+
+
+@settings(max_examples=50)
+@given(seeds, st.integers(1, 60), st.integers(1, 60), st.integers(1, 90), st.integers(1, 90))
+def test_plain_resize_is_opencvs(seed: int, h: int, w: int, new_h: int, new_w: int) -> None:
+    """The resize of a letterbox is OpenCV's bilinear one to the last bit, enlarging and shrinking."""
+    image = noise(h, w, seed)
+    expected = cv2.resize(image, (new_w, new_h), interpolation=cv2.INTER_LINEAR)
+
+    assert np.array_equal(resize_plain(image, new_h, new_w), expected)
+
+
+@pytest.mark.parametrize(("height", "width"), [*SIZES, (400, 600)])
+def test_preprocess_letterbox(height: int, width: int) -> None:
+    """A letterbox shows the image in its middle, in 0..1, and grey (114) around it."""
+    image = noise(height, width)
+    frame = frame_for(image, side=1024, fit="letterbox")
+    (rows, columns), (left, top) = frame.resized, frame.offset
+
+    result = preprocess(image, frame, side=1024, mean=(0, 0, 0), std=(255, 255, 255))
+
+    assert result.shape == (3, *frame.canvas)
+    inside = torch.zeros(frame.canvas, dtype=torch.bool)
+    inside[top : top + rows, left : left + columns] = True
+    content = torch.from_numpy(resize_plain(image, rows, columns)).permute(2, 0, 1) / 255
+    torch.testing.assert_close(result[:, inside], content.flatten(1), rtol=0, atol=1e-7)
+    assert torch.equal(result[:, ~inside], torch.full_like(result[:, ~inside], 114 / 255))
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 20_000), (20_000, 1), (20_000, 3)])

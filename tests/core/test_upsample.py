@@ -23,14 +23,15 @@ THRESHOLDS = st.sampled_from([0.0, 0.0, 1.3, -2.5])
 
 
 def official(low: FloatArray, frame: Frame) -> FloatArray:
-    """(H, W) values by torch: SAM's two steps, or EfficientSAM's one for a stretched image."""
+    """(H, W) values by torch: the two steps of SAM and YOLO, or EfficientSAM's one for a stretched image."""
     values, size = torch.from_numpy(low)[None, None], (frame.height, frame.width)
     if frame.fit == "stretch":
         return functional.interpolate(values, size, mode="bicubic", align_corners=False)[0, 0].numpy()
-    square = (frame.side, frame.side)
-    values = functional.interpolate(values, square, mode="bilinear", align_corners=False)
-    height, width = frame.resized
-    content = values[..., :height, :width]
+    rows, columns = (length * 256 // frame.side for length in frame.canvas)
+    seen = values[..., :rows, :columns]
+    seen = functional.interpolate(seen, frame.canvas, mode="bilinear", align_corners=False)
+    (height, width), (left, top) = frame.resized, frame.offset
+    content = seen[..., top : top + height, left : left + width]
     return functional.interpolate(content, size, mode="bilinear", align_corners=False)[0, 0].numpy()
 
 
@@ -63,6 +64,16 @@ def test_crop_is_official(frame: Frame, low: FloatArray, threshold: float) -> No
     expected = official(low[0], frame) > threshold
 
     assert np.array_equal(pasted(mask_crop(low[0], frame, threshold), frame), expected)
+
+
+@given(frames(longest=300), logits(), st.tuples(*[st.floats(-20, 320)] * 4))
+def test_a_limit_cuts_the_mask(frame: Frame, low: FloatArray, limit: tuple[float, ...]) -> None:
+    """With a limit the mask is what it is without, less the pixels (c, r) not in x0 <= c < x1 and y0 <= r < y1."""
+    expected = pasted(mask_crop(low[0], frame), frame)
+    y, x = np.mgrid[: frame.height, : frame.width]
+    expected &= (limit[0] <= x) & (x < limit[2]) & (limit[1] <= y) & (y < limit[3])
+
+    assert np.array_equal(pasted(mask_crop(low[0], frame, limit=np.array(limit)), frame), expected)
 
 
 @pytest.mark.parametrize("side", [384, 1024])
