@@ -23,6 +23,7 @@ from lightsam_plugins.models.tiny_vit import TinyViT
 from lightsam_plugins.models.vit_det import ViTDet
 from lightsam_plugins.registry import build_network, model_card
 from lightsam_plugins.segmenter import Segmenter
+from lightsam_plugins.types import Proposer
 
 WIDTH = 32  # channels of a narrow embedding, instead of 256
 
@@ -75,7 +76,34 @@ def seeded_network(name: str) -> torch.nn.Module:
         with torch.no_grad():
             for weight in network.parameters():
                 weight.add_(torch.randn_like(weight) * 0.02)
+        if isinstance(network, Proposer):
+            spread(network)
     return network
+
+
+@torch.no_grad()
+def spread(network: torch.nn.Module) -> None:
+    """Bring the outputs of each layer into a usual range, as training would: a spread of one, of the last ones two.
+
+    With weights at random an image fades on its way through a hundred layers, and a detector then finds the same in
+    every corner of every image.
+    """
+
+    def scale(layer: torch.nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+        last = not hasattr(layer, "bn")
+        weight = layer.weight if last else layer.bn.weight
+        weight.mul_((2 if last else 1) / output.std((0, 2, 3)).mean())
+        if last:
+            layer.bias.sub_(layer.forward(*inputs).mean((0, 2, 3)))
+        return layer.forward(*inputs)
+
+    normed = [layer for layer in network.modules() if hasattr(layer, "bn")]
+    convolutions = [layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)]
+    final = [layer for layer in convolutions if layer.bias is not None]
+    hooks = [layer.register_forward_hook(scale) for layer in (*normed, *final)]
+    network.encode(torch.from_numpy(photo(256, 256)).permute(2, 0, 1)[None] / 255)
+    for hook in hooks:
+        hook.remove()
 
 
 def seeded_segmenter(name: str) -> Segmenter:

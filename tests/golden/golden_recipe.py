@@ -6,6 +6,7 @@ NAME.keys.json holds the names and shapes of its state dict and the seed, NAME.n
 - ``embedding``: every 8th channel and 4th row and column of the image embedding;
 - ``CASE.logits``: the logits of the four mask tokens in their own order, every 8th row and column;
 - ``CASE.iou``: their predicted IoU;
+- ``predictions`` and ``prototypes`` of a detector: every 7th cell of the one, every 6th row and column of the other;
 - ``KEY#stat``: mean, standard deviation and largest absolute value of the whole array.
 """
 
@@ -97,6 +98,11 @@ def prompts(seed: str, *, negative: bool) -> dict[str, PromptBatch]:
     }
 
 
+def parts(name: str, array: Array) -> list[Array]:
+    """What is compared by itself: the large coordinates of predictions would hide errors of the coefficients."""
+    return np.split(array, (4, 5)) if name == "predictions" else [array]
+
+
 def network(spec: ModelSpec, folder: Path) -> torch.nn.Module:
     """The network of a model with the golden weights."""
     seed, shapes = keys(folder, spec.name)
@@ -111,10 +117,16 @@ def outputs(spec: ModelSpec, folder: Path) -> Iterator[tuple[str, Array, Array]]
     """Each array of the golden file as this package computes it: name, the whole, the part that is kept."""
     seed, _ = keys(folder, spec.name)
     built = network(spec, folder)
+    kept = np.load(path(folder, spec.name, "npz")).files
+    if "predictions" in kept:
+        predictions, prototypes = (output[0].numpy() for output in built(image(seed, 480, 640).sigmoid()))
+        yield "predictions", predictions, predictions[:, ::7]
+        yield "prototypes", prototypes, prototypes[:, ::6, ::6]
+        return
     features = built.encode(image(seed, spec.encoder_side, spec.encoder_side))
     embedding = features["image_embedding"].numpy()
     yield "embedding", embedding, embedding[0, ::8, ::4, ::4]
-    wanted = {name.split(".")[0] for name in np.load(path(folder, spec.name, "npz")).files}
+    wanted = {name.split(".")[0] for name in kept}
     for case, batch in prompts(seed, negative="negative_point" in spec.prompts).items():
         if case in wanted:
             logits, iou = (output.numpy() for output in built.decode_all(features, batch))
