@@ -1,0 +1,104 @@
+"""FastSAM from an official checkpoint finds what the ultralytics package finds with it, without that package."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import lightsam_plugins as ls
+from lightsam_plugins.masks import Masks
+from lightsam_plugins.segmenter import Segmenter
+from lightsam_plugins.types import Embedding
+
+ASSETS = Path(ls.__file__).parent / "assets"
+PHOTOS = ("coffee", "chelsea", "cell")  # with bars above and below, and left and right
+
+
+@dataclass(frozen=True)
+class Official:
+    """What the package made of the weights: a folder with the checkpoint and a file for each photo."""
+
+    folder: Path
+    checkpoint: Path
+
+    def proposals(self, photo: str) -> dict[str, np.ndarray]:
+        """``boxes`` (P, 4), ``scores`` (P,) and ``masks`` (P, H, W) bool of a photo."""
+        with np.load(self.folder / f"{photo}.npz") as file:
+            return dict(file)
+
+
+@pytest.fixture(scope="module")
+def official(tmp_path_factory: pytest.TempPathFactory) -> Official:
+    """The package at work, in a process of its own."""
+    folder = tmp_path_factory.mktemp("official")
+    script = Path(__file__).with_name("official_fastsam.py")
+    photos = []
+    for name in PHOTOS:
+        photos.append(folder / f"{name}.png")  # lossless: no two decoders to compare
+        Image.open(ASSETS / f"{name}.jpg").convert("RGB").save(photos[-1])
+    environment = os.environ | {"YOLO_CONFIG_DIR": str(folder), "YOLO_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    subprocess.run(
+        [sys.executable, str(script), str(folder), *map(str, photos)],
+        env=environment,
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    return Official(folder, folder / "FastSAM-s.pt")
+
+
+@pytest.fixture(scope="module")
+def model(official: Official) -> Segmenter:
+    """Our network with the tensors of the checkpoint."""
+    return ls.load("fastsam-s", weights=official.checkpoint, device="cpu")
+
+
+def test_the_official_container_is_read_without_its_package(official: Official) -> None:
+    """A pickled module in half precision gives its 417 tensors in a process that never imports ultralytics."""
+    code = (
+        "import sys; from lightsam_plugins.weights import read_tensors\n"
+        f"tensors = read_tensors({str(official.checkpoint)!r})\n"
+        "assert not {name for name in sys.modules if name.partition('.')[0] == 'ultralytics'}\n"
+        "import torch; print(len(tensors), {str(t.dtype) for t in tensors.values() if t.is_floating_point()})"
+    )
+
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert result.stdout.strip() == "417 {'torch.float32'}"
+
+
+@pytest.mark.parametrize("photo", PHOTOS)
+def test_the_same_proposals(model: Segmenter, official: Official, photo: str) -> None:
+    """As many proposals in the same order, with scores equal to 1e-4, boxes within half a pixel, IoU over 0.99."""
+    expected = official.proposals(photo)
+    embedding = model.embed(official.folder / f"{photo}.png")
+    masks, boxes = model.everything(embedding), proposal_boxes(embedding)
+
+    assert 20 < len(expected["boxes"]) <= 300
+    assert len(masks) == len(boxes) == len(expected["boxes"])
+    np.testing.assert_allclose(masks.scores, expected["scores"], atol=1e-4)
+    np.testing.assert_allclose(boxes, expected["boxes"], atol=0.5)
+    assert overlaps(masks, expected["masks"]).min() > 0.99
+
+
+def proposal_boxes(embedding: Embedding) -> np.ndarray:
+    """Boxes of the proposals in pixels of the photo; sides near the border are moved there, as the package has it."""
+    found = embedding.features["proposals"][0].numpy()
+    size = embedding.frame.box[2:]
+    boxes = np.clip(embedding.frame.to_image(found[found[:, 4] > 0, :4]), 0, np.tile(size, 2))
+    low, high = boxes[:, :2], boxes[:, 2:]
+    return np.concatenate([np.where(low < 20, 0, low), np.where(high > size - 20, size, high)], axis=1)
+
+
+def overlaps(masks: Masks, expected: np.ndarray) -> np.ndarray:
+    """IoU of each mask with the one expected."""
+    found = masks.dense()
+    both, either = (found & expected).sum((1, 2)), (found | expected).sum((1, 2))
+    return both / either
