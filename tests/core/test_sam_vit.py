@@ -134,7 +134,7 @@ def test_attention_equals_the_published_form(size, limit, monkeypatch):
 
 
 def test_attention_to_a_whole_image_needs_little_memory():
-    """4096 cells and 8 heads have 0.5 GB of logits; attention needs less than a third of it, torch's own buffers included."""
+    """4096 cells and 8 heads have 0.5 GB of logits; attention, with torch's own buffers, needs less than a third."""
     prepare = """
 import torch
 from lightsam_plugins.models.vit_det import WindowAttention
