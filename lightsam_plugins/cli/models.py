@@ -42,9 +42,15 @@ def models(
         caption="± negative clicks too. Licence: of the weights. lightsam download NAME fetches one.\n"
         "* experimental: not compared with the official implementation yet.",
         caption_justify="left",
+        show_edge=False,
+        padding=(0, 0),
     )
-    for heading in ("name", "params", "prompts", "licence", "size", "downloaded"):
-        table.add_column(heading, justify="right" if heading in ("params", "size") else "left")
+    for heading in ("name", "params", "prompts", "licence", "size", "on disk"):
+        table.add_column(
+            heading,
+            justify="right" if heading in ("params", "size") else "left",
+            no_wrap=True,  # a name that is cut off cannot be typed
+        )
     for card in cards:
         table.add_row(
             f"{card.name} *" if card.experimental else card.name,

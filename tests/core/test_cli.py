@@ -216,6 +216,15 @@ def test_models_as_json_holds_every_card():
     assert "negative_point" in cards["nano"]["prompts"]
 
 
+def test_models_shows_whole_names_on_a_usual_terminal(monkeypatch):
+    """At 80 columns every model has one line that begins with its whole name, so that it can be typed."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    first = [line.split()[0] for line in lightsam("models").stdout.splitlines() if line.strip()]
+
+    assert [name for name in first if name in list_models()] == list_models()
+
+
 def test_models_marks_what_is_experimental():
     """The table marks the models that were not compared with the official ones, says so below, and no others."""
     lines = lightsam("models").stdout.splitlines()
