@@ -45,7 +45,7 @@ def model_card(name: str) -> ModelSpec:
     try:
         return MODELS[name]
     except (KeyError, TypeError):
-        near = get_close_matches(str(name), MODELS, 1)
+        near = get_close_matches(str(name).lower(), MODELS, 1)
         raise UnknownModel(
             f"unknown model {name!r}",
             expected=f"one of {list_models()}",

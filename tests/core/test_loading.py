@@ -56,6 +56,7 @@ def test_missing_weights_are_named(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
+        ({"name": "MobileSAM"}, UnknownModel, "unknown model 'MobileSAM': .* Did you mean 'mobilesam'"),
         ({"name": "nanno"}, UnknownModel, "unknown model 'nanno': expected one of .* Did you mean 'nano'"),
         ({"name": "nano", "device": "cuda:99"}, DeviceError, "device 'cuda:99' is not there"),
         ({"name": "nano", "device": "cpu", "dtype": "int8"}, OptionError, "unknown dtype"),
