@@ -36,7 +36,7 @@ def frozen(weights: Path) -> Nano:
     network = Nano().fold().eval()
     network.load_state_dict(load_file(weights))
     network.requires_grad_(False)
-    network.decoder.rating.float().requires_grad_(True)
+    network.decoder.rating.requires_grad_(True)
     return network
 
 

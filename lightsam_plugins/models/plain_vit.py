@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lightsam_plugins.interpolation import cubic_taps
-from lightsam_plugins.models.layers import LayerNorm2d, gelu
+from lightsam_plugins.models.bicubic import upsample
+from lightsam_plugins.models.layers import gelu, sam_neck
 
 EPS = 1e-6  # of the layer norms
 
@@ -83,8 +83,6 @@ class PlainViT(nn.Module):
         out_channels: Channels of the embedding.
     """
 
-    spread: torch.Tensor
-
     def __init__(
         self,
         channels: int,
@@ -97,32 +95,20 @@ class PlainViT(nn.Module):
         out_channels: int = 256,
     ) -> None:
         super().__init__()
-        self.learned = pretrained_side // patch
+        self.learned, self.grid = pretrained_side // patch, side // patch
         self.patch_embed = PatchEmbed(channels, patch)
         # One for the class token first, which the segmenter has no use for.
         self.pos_embed = nn.Parameter(0.02 * torch.randn(1, 1 + self.learned**2, channels))
         self.blocks = nn.Sequential(*(Block(channels, channels // head_channels) for _ in range(depth)))
-        self.neck = nn.Sequential(
-            nn.Conv2d(channels, out_channels, 1, bias=False),
-            LayerNorm2d(out_channels),
-            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
-            LayerNorm2d(out_channels),
-        )
-        taps = cubic_taps(self.learned, side // patch)
-        spread = torch.zeros(side // patch, self.learned)
-        # Taps beyond the border count for the cell at the border, so that one cell may have several.
-        spread.scatter_add_(1, torch.from_numpy(taps.index.T), torch.from_numpy(taps.weight.T))
-        self.register_buffer("spread", spread, persistent=False)
+        self.neck = sam_neck(channels, out_channels)
 
     def positions(self) -> torch.Tensor:
         """The position embedding at the resolution of the patches, by bicubic interpolation: (1, S, S, C).
 
-        Done at every call, at no measurable cost: a kept one would be that of weights loaded before. As products
-        with a matrix, since MPS long had no bicubic interpolation.
+        Done at every call, at no measurable cost: a kept one would be that of weights loaded before.
         """
-        rows = self.pos_embed[0, 1:].unflatten(0, (self.learned, -1)).flatten(1)
-        columns = (self.spread @ rows).unflatten(1, (self.learned, -1))
-        return (self.spread @ columns)[None]
+        learned = self.pos_embed[:, 1:].unflatten(1, (self.learned, -1))
+        return upsample(learned.permute(0, 3, 1, 2), self.grid).permute(0, 2, 3, 1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         x = self.patch_embed(images) + self.positions()
