@@ -24,7 +24,7 @@ from lightsam_plugins.models.nano import Nano
 from lightsam_plugins.models.nano_clean import clean
 from training.augment import Pool
 from training.losses import iou, rating_loss
-from training.simulate import Session, pick_objects
+from training.simulate import begin
 from training.train import average_gradients
 
 SIDE, IMAGES, PROMPTS = 384, 3, 6
@@ -43,12 +43,10 @@ def frozen(weights: Path) -> Nano:
 def batch_loss(network: Nano, pool: Pool, generator: torch.Generator) -> tuple[torch.Tensor, float, float]:
     """The loss of the ratings over one or two rounds of prompts; IoU reached and IoU possible in the first."""
     batch = pool.batch(IMAGES, SIDE)
-    targets = pick_objects(batch.labels, PROMPTS, generator)
+    session = begin(batch.labels, PROMPTS, generator)
+    targets = session.targets
     present = targets.amax((1, 2)) > 0
     features = network.encode(batch.images)
-    session = Session(targets, generator)
-    occupied = (batch.labels > 0).float().repeat_interleave(PROMPTS, 0)
-    session.start((occupied - targets).clamp(min=0))
     losses, reached, possible = [], 0.0, 0.0
     for last in (False, True):
         prompts = session.batch()

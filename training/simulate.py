@@ -172,3 +172,11 @@ class Session:
         """The prompts as a network takes them."""
         slots = max(1, int(self.used.max()))
         return PromptBatch(self.points[:, :slots], self.labels[:, :slots], self.boxes, self.masks)
+
+
+def begin(labels: torch.Tensor, per_image: int, generator: torch.Generator) -> Session:
+    """A session of `per_image` objects of each of (B, H, W) label maps, with their first prompts given."""
+    session = Session(pick_objects(labels, per_image, generator), generator)
+    occupied = (labels > 0).float().repeat_interleave(per_image, 0)
+    session.start((occupied - session.targets).clamp(min=0))
+    return session

@@ -26,7 +26,7 @@ from lightsam_plugins.types import PromptBatch
 from training import fast_upsample
 from training.augment import Batch, Pool
 from training.losses import edge_loss, total_loss
-from training.simulate import Session, pick_objects
+from training.simulate import begin
 from training.warm_start import warm_start
 
 STAGES = (
@@ -70,13 +70,11 @@ def learning_rate(progress: float, step: int, highest: float = RATE) -> float:
 
 def forward(model: Nano, batch: Batch, generator: torch.Generator, device: str) -> tuple[torch.Tensor, float]:
     """The loss of one batch over one to three rounds of prompts, and the mean IoU of the first round."""
-    targets = pick_objects(batch.labels, PROMPTS, generator)
-    occupied = (batch.labels > 0).float().repeat_interleave(PROMPTS, 0)
+    session = begin(batch.labels, PROMPTS, generator)
+    targets = session.targets
     features = model.encode(batch.images.to(device))
     labels = batch.labels[:, ::2, ::2].to(device)
     loss = 0.3 * edge_loss(features["keys"], labels, batch.complete.to(device))
-    session = Session(targets, generator)
-    session.start((occupied - targets).clamp(min=0))
     rounds = 1 + sum(bool(torch.rand((), generator=generator) < share) for share in (0.55, 0.35))
     reached = 0.0
     for index in range(rounds):

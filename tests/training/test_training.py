@@ -9,9 +9,11 @@ from safetensors.torch import save_file
 
 from lightsam_plugins.models.nano import Nano
 from training import fast_upsample
+from training.augment import Pool
 from training.holdout import Case
 from training.losses import iou, rating_loss, total_loss
 from training.protocol import box_of, deepest, spill
+from training.rate import batch_loss, frozen
 from training.simulate import Session, blur, bounds, dilate, draw_point, pick_objects
 from training.train import STAGES, WARM_STAGES, learning_rate, stage
 from training.warm_start import warm_start
@@ -166,6 +168,28 @@ def test_training_goes_on_where_the_shipped_weights_stand(tmp_path) -> None:
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-4)
     assert all(torch.equal(p, older[f"decoder.{name}"]) for name, p in network.decoder.named_parameters())
+
+
+def test_only_the_rating_learns_on_a_frozen_network(tmp_path) -> None:
+    """Its loss moves every weight of the rating and no other, whatever the round of prompts."""
+    torch.manual_seed(0)
+    weights = {name: value.contiguous() for name, value in Nano().fold().state_dict().items()}
+    save_file(weights, tmp_path / "nano.safetensors")
+    labels = np.zeros((3, 320, 320), np.uint8)
+    labels[:, 80:200, 60:220] = 1
+    np.save(tmp_path / "images.npy", np.repeat(labels[..., None] * 150, 3, 3))
+    np.save(tmp_path / "labels.npy", labels)
+    np.save(tmp_path / "complete.npy", np.ones(3, bool))
+    network = frozen(tmp_path / "nano.safetensors")
+
+    loss, reached, possible = batch_loss(network, Pool(tmp_path, 0), torch.Generator().manual_seed(6))
+    loss.backward()
+
+    learning = {
+        name for name, p in network.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0
+    }
+    assert learning == {name for name, _ in network.named_parameters() if name.startswith("decoder.rating.")}
+    assert 0 <= reached <= possible <= 1
 
 
 @pytest.mark.parametrize(("warm", "stages"), [(False, STAGES), (True, WARM_STAGES)])
