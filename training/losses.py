@@ -53,6 +53,13 @@ def total_loss(
     return (loss * present).sum() / present.sum().clamp(min=1), true
 
 
+def soft_iou(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """(N,) intersection over union of (N, H, W) logits as probabilities, which has a gradient."""
+    soft = torch.sigmoid(logits)
+    both = (soft * targets).sum((1, 2))
+    return (both + 1) / (soft.sum((1, 2)) + targets.sum((1, 2)) - both + 1)
+
+
 def rating_loss(rated: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
     """(N,) how far (N, T) predictions are off, and what is lost by choosing with them."""
     choice = torch.softmax(rated / 0.05, 1)

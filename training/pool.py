@@ -14,11 +14,12 @@ import numpy as np
 from numpy.random import Generator
 
 from training.garments import pseudo_mask
+from training.microscope import other_microscope
 from training.scenes import Sample, composite, packed
 from training.sources import Labels, Sources, UInt8, read_rgb
 
 SIZE = 320
-MIX = {"photo": 0.30, "composite": 0.37, "packed": 0.14, "nuclei": 0.11, "garment": 0.08}
+MIX = {"photo": 0.27, "composite": 0.32, "packed": 0.17, "nuclei": 0.18, "garment": 0.06}
 MIN_SHARE = 0.002  # of the square; smaller objects are not prompted for
 
 
@@ -68,7 +69,8 @@ def nuclei(sources: Sources, rng: Generator, size: int) -> Sample:
     side = int(np.clip(diameter * np.exp(rng.uniform(np.log(3.5), np.log(16))), 48, min(image.shape[:2])))
     y, x = (int(rng.integers(0, extent - side + 1)) for extent in image.shape[:2])
     window = np.s_[y : y + side, x : x + side]
-    return Sample(*square(image[window], labels[window], size))
+    seen = other_microscope(image[window], rng) if rng.random() < 0.5 else image[window]
+    return Sample(*square(seen, labels[window], size))
 
 
 def garment(sources: Sources, rng: Generator, size: int) -> Sample | None:
@@ -94,14 +96,14 @@ def relabel(labels: Labels) -> UInt8:
     return table[labels]
 
 
-def make(job: tuple[Path, str, int, int]) -> tuple[UInt8, UInt8, bool] | None:
+def make(job: tuple[Path, str, int, dict[str, float]]) -> tuple[UInt8, UInt8, bool] | None:
     """One sample of a random kind, or None where it holds no usable object."""
-    root, split, seed, size = job
+    root, split, seed, mix = job
     cv2.setNumThreads(1)
     rng = np.random.default_rng(seed)
     sources = _SOURCES.setdefault((root, split), Sources(root, split))
-    kind = rng.choice(list(MIX), p=list(MIX.values()))
-    sample = MAKERS[kind](sources, rng, size)
+    kind = rng.choice(list(mix), p=np.array(list(mix.values())) / sum(mix.values()))
+    sample = MAKERS[kind](sources, rng, SIZE)
     if sample is None:
         return None
     labels = relabel(sample.labels)
@@ -111,14 +113,28 @@ def make(job: tuple[Path, str, int, int]) -> tuple[UInt8, UInt8, bool] | None:
 _SOURCES: dict[tuple[Path, str], Sources] = {}
 
 
-def build(root: Path, out: Path, split: str, count: int, jobs: int, seed: int) -> None:
+def shares(text: str) -> dict[str, float]:
+    """A mix as on the command line: "nuclei=0.4,packed=0.6"."""
+    mix = {kind: float(share) for kind, share in (part.split("=") for part in text.split(","))}
+    if unknown := mix.keys() - MAKERS.keys():
+        raise argparse.ArgumentTypeError(
+            f"no such kind of sample: {', '.join(unknown)}; there are {', '.join(MAKERS)}"
+        )
+    return mix
+
+
+def build(options: argparse.Namespace) -> None:
     """Write images.npy, labels.npy and complete.npy with `count` samples."""
+    out, count = options.out, options.count
     out.mkdir(parents=True, exist_ok=True)
     images = np.lib.format.open_memmap(out / "images.npy", "w+", np.uint8, (count, SIZE, SIZE, 3))
     labels = np.lib.format.open_memmap(out / "labels.npy", "w+", np.uint8, (count, SIZE, SIZE))
     complete = np.zeros(count, bool)
-    tasks = ((root, split, seed * 1_000_003 + index, SIZE) for index in range(count * 3))
-    with Processes(jobs) as processes:
+    tasks = (
+        (options.data, options.split, options.seed * 1_000_003 + index, options.mix)
+        for index in range(count * 3)
+    )
+    with Processes(options.jobs) as processes:
         done = 0
         for made in processes.imap_unordered(make, tasks, chunksize=8):
             if made is None:
@@ -141,5 +157,5 @@ if __name__ == "__main__":
     parser.add_argument("--count", type=int, default=9000)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    build(options.data, options.out, options.split, options.count, options.jobs, options.seed)
+    parser.add_argument("--mix", type=shares, default=MIX, help='such as "nuclei=0.4,packed=0.6"')
+    build(parser.parse_args())

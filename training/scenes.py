@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
+from training.microscope import cytoplasm, other_microscope
 from training.sources import Labels, Sources, UInt8, read_cutout, read_rgb, read_texture
 
 MAX_OBJECTS = 60
@@ -218,7 +219,10 @@ def packed(sources: Sources, rng: Generator, size: int) -> Sample:
         )
     if rng.random() < 0.7:
         labels = warp_labels(labels, rng, radius)
-    return Sample(degrade(render_bodies(sources, rng, labels, radius), rng), labels)
+    image = render_bodies(sources, rng, labels, radius)
+    if rng.random() < 0.4:
+        image = other_microscope(image, rng)
+    return Sample(degrade(image, rng), labels)
 
 
 def warp_labels(labels: Labels, rng: Generator, radius: float) -> Labels:
@@ -235,6 +239,8 @@ def render_bodies(sources: Sources, rng: Generator, labels: Labels, radius: floa
     """Paint a label map: one fill for all bodies, varied a little a body, with rim, dome shading and relief."""
     size = labels.shape[0]
     image = background(sources, rng, size).astype(np.float32)
+    if rng.random() < 0.3:
+        image = cytoplasm(image, labels, rng, radius)
     inside = labels > 0
     fill = texture_fill(sources, rng, size).astype(np.float64)
     if rng.random() < 0.5:

@@ -19,13 +19,14 @@ import cv2
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as processes
+from torch.nn import functional
 
 from lightsam_plugins.models.nano import Nano
 from lightsam_plugins.models.nano_clean import clean
 from lightsam_plugins.types import PromptBatch
 from training import fast_upsample
 from training.augment import Batch, Pool
-from training.losses import edge_loss, total_loss
+from training.losses import edge_loss, soft_iou, total_loss
 from training.simulate import begin
 from training.warm_start import warm_start
 
@@ -38,7 +39,7 @@ STAGES = (
 WARM_STAGES = ((0.0, 192, 8), (0.30, 256, 6), (0.60, 384, 4))  # the same for a network that goes on
 PROMPTS = 4  # objects an image
 RATE, WARMUP, DECAY = 1.6e-3, 150, 0.02
-WARM_RATE = 1.2e-3  # for a network that has been trained before
+WARM_RATE = 8e-4  # for a network that has been trained before
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,18 @@ def forward(model: Nano, batch: Batch, generator: torch.Generator, device: str) 
     labels = batch.labels[:, ::2, ::2].to(device)
     loss = 0.3 * edge_loss(features["keys"], labels, batch.complete.to(device))
     rounds = 1 + sum(bool(torch.rand((), generator=generator) < share) for share in (0.55, 0.35))
-    reached = 0.0
+    reached, before = 0.0, torch.zeros(())
     for index in range(rounds):
         prompts = to_device(session.batch(), device)
         logits, rated = model.decoder(features, prompts)
         answers = clean(logits.detach().float(), prompts, batch.images.shape[-1])  # what a user will see
         step, true = total_loss(logits, rated, targets.to(device), answers)
         loss = loss + step / rounds
+        chosen = logits[torch.arange(len(rated)), rated.detach().argmax(1)]
+        quality = soft_iou(chosen, targets.to(device))
+        if index:  # one more click must not make a mask worse
+            loss = loss + functional.relu(before - quality).mean()
+        before = quality.detach()
         if index == 0:
             reached = float(true.gather(1, rated.argmax(1, keepdim=True)).mean())
         if index + 1 < rounds:
