@@ -13,8 +13,7 @@ from torch.nn import functional as F
 
 from lightsam_plugins.models.bicubic import upsample
 from lightsam_plugins.models.layers import gelu, sam_neck
-
-EPS = 1e-6  # of the layer norms
+from lightsam_plugins.models.vit_layers import Block, PatchEmbed
 
 
 class SelfAttention(nn.Module):
@@ -41,33 +40,6 @@ class FeedForward(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.fc2(gelu(self.fc1(x)))
-
-
-class Block(nn.Module):
-    """Attention and perceptron, each on normalised tokens and added to them: (B, T, C) to the same."""
-
-    def __init__(self, channels: int, heads: int) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(channels, EPS)
-        self.attn = SelfAttention(channels, heads)
-        self.norm2 = nn.LayerNorm(channels, EPS)
-        self.mlp = FeedForward(channels)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = x + self.attn(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
-
-
-class PatchEmbed(nn.Module):
-    """Linear projection of square patches, (B, 3, S, S) -> (B, S / patch, S / patch, C)."""
-
-    def __init__(self, channels: int, patch: int) -> None:
-        super().__init__()
-        self.proj = nn.Conv2d(3, channels, patch, patch)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        # Channels-last, or the tokens would have their channels 4096 numbers apart in every block.
-        return self.proj(images.contiguous(memory_format=torch.channels_last)).permute(0, 2, 3, 1)
 
 
 class PlainViT(nn.Module):
@@ -99,7 +71,10 @@ class PlainViT(nn.Module):
         self.patch_embed = PatchEmbed(channels, patch)
         # One for the class token first, which the segmenter has no use for.
         self.pos_embed = nn.Parameter(0.02 * torch.randn(1, 1 + self.learned**2, channels))
-        self.blocks = nn.Sequential(*(Block(channels, channels // head_channels) for _ in range(depth)))
+        heads = channels // head_channels
+        self.blocks = nn.Sequential(
+            *(Block(channels, SelfAttention(channels, heads), FeedForward(channels)) for _ in range(depth))
+        )
         self.neck = sam_neck(channels, out_channels)
 
     def positions(self) -> torch.Tensor:

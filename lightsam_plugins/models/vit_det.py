@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from lightsam_plugins.models.layers import gelu, sam_neck
+from lightsam_plugins.models.vit_layers import Block, PatchEmbed
 
-EPS = 1e-6  # of all layer norms
 CPU_LOGITS = 2**19  # logits made at once: 2 MB, which stay in the cache until they are used
 ACCELERATOR_LOGITS = 2**26
 
@@ -116,32 +116,6 @@ class FeedForward(nn.Module):
         return self.lin2(gelu(self.lin1(x)))
 
 
-class Block(nn.Module):
-    """Attention and perceptron, each on normalised tokens and added to them: (B, H, W, C) to the same."""
-
-    def __init__(self, channels: int, heads: int, window: int) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(channels, EPS)
-        self.attn = WindowAttention(channels, heads, window)
-        self.norm2 = nn.LayerNorm(channels, EPS)
-        self.mlp = FeedForward(channels)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = x + self.attn(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
-
-
-class PatchEmbed(nn.Module):
-    """A token for each patch of the image, (B, 3, H, W) -> (B, H / patch, W / patch, C)."""
-
-    def __init__(self, channels: int, patch: int) -> None:
-        super().__init__()
-        self.proj = nn.Conv2d(3, channels, patch, patch)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.proj(images).permute(0, 2, 3, 1)
-
-
 class ViTDet(nn.Module):
     """The encoder: (B, 3, S, S) normalised images -> (B, out_channels, S / patch, S / patch).
 
@@ -172,8 +146,12 @@ class ViTDet(nn.Module):
         grid = side // patch
         self.patch_embed = PatchEmbed(channels, patch)
         self.pos_embed = nn.Parameter(torch.zeros(1, grid, grid, channels))
+        windows = (grid if i in whole else window for i in range(depth))
         self.blocks = nn.Sequential(
-            *(Block(channels, heads, grid if i in whole else window) for i in range(depth))
+            *(
+                Block(channels, WindowAttention(channels, heads, one), FeedForward(channels))
+                for one in windows
+            )
         )
         self.neck = sam_neck(channels, out_channels)
 
