@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import time
 from pathlib import Path
 
-import cv2
 import torch
-import torch.distributed as dist
 import torch.multiprocessing as processes
 from safetensors.torch import load_file, save_file
 
@@ -24,8 +21,8 @@ from lightsam_plugins.models.nano import Nano
 from lightsam_plugins.models.nano_clean import clean
 from training.augment import Pool
 from training.losses import iou, rating_loss
+from training.ranks import average_gradients, join, one_core, seconds_since
 from training.simulate import begin
-from training.train import average_gradients
 
 SIDE, IMAGES, PROMPTS = 384, 3, 6
 RATE = 1e-3
@@ -66,10 +63,8 @@ def batch_loss(network: Nano, pool: Pool, generator: torch.Generator) -> tuple[t
 
 def train(rank: int, options: argparse.Namespace) -> None:
     """One process on one core; gradients are averaged over all."""
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="29512")
-    dist.init_process_group("gloo", rank=rank, world_size=options.ranks)
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+    join(rank, options.ranks, port=29512)
+    one_core()
     torch.manual_seed(0)
     network = frozen(options.weights)
     rating = network.decoder.rating
@@ -77,13 +72,13 @@ def train(rank: int, options: argparse.Namespace) -> None:
     generator = torch.Generator().manual_seed(77 + rank)
     optimiser = torch.optim.AdamW(rating.parameters(), lr=RATE, weight_decay=0.01)
     begun, step, sums = time.monotonic(), 0, torch.zeros(3)
-    while (progress := spent(begun) / (60 * options.minutes)) < 1:
+    while (progress := seconds_since(begun, options.ranks) / (60 * options.minutes)) < 1:
         for group in optimiser.param_groups:
             group["lr"] = RATE * min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * progress))
         loss, reached, possible = batch_loss(network, pools[step % len(pools)], generator)
         optimiser.zero_grad()
         loss.backward()
-        average_gradients(rating, options.ranks)
+        average_gradients(rating.parameters(), options.ranks)
         torch.nn.utils.clip_grad_norm_(rating.parameters(), 1.0)
         optimiser.step()
         step += 1
@@ -99,13 +94,6 @@ def train(rank: int, options: argparse.Namespace) -> None:
         for name, value in rating.state_dict().items():
             tensors[f"decoder.rating.{name}"] = value.half().contiguous()
         save_file(tensors, options.out, {"format": "pt"})
-
-
-def spent(begun: float) -> float:
-    """Seconds since `begun`, on the clock of the first process."""
-    seconds = torch.tensor([time.monotonic() - begun])
-    dist.broadcast(seconds, 0)
-    return float(seconds)
 
 
 def main() -> None:

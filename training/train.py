@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import torch
-import torch.distributed as dist
 import torch.multiprocessing as processes
 from torch.nn import functional
 
@@ -27,6 +24,7 @@ from lightsam_plugins.types import PromptBatch
 from training import fast_upsample
 from training.augment import Batch, Pool
 from training.losses import edge_loss, soft_iou, total_loss
+from training.ranks import average_gradients, join, one_core, seconds_since
 from training.simulate import begin
 from training.warm_start import warm_start
 
@@ -101,17 +99,6 @@ def to_device(prompts: PromptBatch, device: str) -> PromptBatch:
     """A prompt batch on another device."""
     tensors = (prompts.points, prompts.labels, prompts.boxes, prompts.masks)
     return PromptBatch(*(tensor.to(device) for tensor in tensors if tensor is not None))
-
-
-def average_gradients(model: torch.nn.Module, ranks: int) -> None:
-    """All-reduce the gradients as one flat vector; parameters stay contiguous, as the optimiser needs them."""
-    if ranks == 1:
-        return
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    flat = torch.cat([g.reshape(-1) for g in gradients])
-    dist.all_reduce(flat)
-    for gradient, part in zip(gradients, (flat / ranks).split([g.numel() for g in gradients]), strict=True):
-        gradient.copy_(part.view_as(gradient))
 
 
 class Average:
@@ -198,18 +185,12 @@ class Trainer:
         torch.save(state, self.path.with_suffix(".part"))
         self.path.with_suffix(".part").replace(self.path)
 
-    def clock(self, begun: float) -> float:
-        """Seconds of training so far; all ranks agree on rank 0's."""
-        seconds = torch.tensor([self.spent + time.monotonic() - begun])
-        if self.run.ranks > 1:
-            dist.broadcast(seconds, 0)
-        return float(seconds)
-
     def train(self) -> None:
         """Run to the end of the time."""
-        begun = saved = time.monotonic()
+        saved = time.monotonic()
+        begun = saved - self.spent
         report = Report()
-        while (seconds := self.clock(begun)) < self.run.minutes * 60:
+        while (seconds := seconds_since(begun, self.run.ranks)) < self.run.minutes * 60:
             progress = seconds / (self.run.minutes * 60)
             side, images = stage(progress, warm=self.run.init is not None)
             images = max(1, int(images * self.run.scale))
@@ -232,7 +213,7 @@ class Trainer:
         loss, reached = forward(self.model, self.pool.batch(images, side), self.generator, self.run.device)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        average_gradients(self.model, self.run.ranks)
+        average_gradients(self.model.parameters(), self.run.ranks)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
         self.optimiser.step()
         self.average.update(self.model, self.step)
@@ -243,12 +224,9 @@ class Trainer:
 
 def train(rank: int, run: Run) -> None:
     """Set up one rank and train."""
-    if run.ranks > 1:
-        os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="29511")
-        dist.init_process_group("gloo", rank=rank, world_size=run.ranks)
+    join(rank, run.ranks, port=29511)
     if run.device == "cpu":
-        torch.set_num_threads(1)  # two threads a rank wait for each other; two ranks hardly do
-        cv2.setNumThreads(1)
+        one_core()
         fast_upsample.install()
     Trainer(rank, run).train()
 
