@@ -33,8 +33,8 @@ class View:
         crop: Where it lies, ``xyxy`` in pixels of the image.
         frame: Its size and how it lies in the input frame.
         size: (height, width) of the whole image.
-        points: (K, 2) clicks in pixels of the crop.
-        decode: Gives the candidates of (n, 2) clicks, with limits in pixels of the crop.
+        points: (K, 2) clicks in pixels of the crop, or (K, 5) detected objects.
+        decode: Gives the candidates of n of them, with limits in pixels of the crop.
     """
 
     crop: CropBox

@@ -1,7 +1,8 @@
 """Everything mode: click on a grid of points, keep the good masks, once each.
 
 The steps are those of SAM's automatic mask generator; a network that proposes all objects at once is asked once a
-crop, as if by a single click. Filters and suppression work on low-resolution
+crop, as if by a single click, and one with a detector
+gets the boxes of that instead of clicks. Filters and suppression work on low-resolution
 logits; only the masks that are left are ever upsampled, and only inside their own boxes.
 """
 
@@ -56,15 +57,17 @@ def segment_everything(
         Interrupted: Ctrl-C.
     """
     crops = crop_boxes(frame.height, frame.width, options.crop_n_layers, options.crop_overlap_ratio)
-    grids = _ONE_CLICK * len(crops) if runner.proposes else options.grids()
-    total = sum(len(grids[layer]) for layer, _ in crops)
+    prompts = _prompts(runner, source, crops, options)
+    total = sum(len(rows) for rows in prompts)
     chunk = _chunk(runner, options)
     parts: list[Part] = []
     current: Candidates | None = None
     done = 0
     try:
-        for layer, crop in crops:
-            view = _view(runner, source, frame, crop, grids[layer])
+        for (_, crop), rows in zip(crops, prompts, strict=True):
+            if not len(rows):  # nothing to encode it for
+                continue
+            view = _view(runner, source, frame, crop, rows)
             current = Candidates(view, options)
             for start in range(0, len(view.points), chunk):
                 current.decode(start, start + chunk)
@@ -78,7 +81,8 @@ def segment_everything(
             parts.append(Part.of(current))
         kind = Cancelled if isinstance(stop, _Stop) else Interrupted
         found = join(parts, frame, options)
-        raise kind(f"everything mode stopped after {done} of {total} points", partial=found) from None
+        what = "boxes" if runner.detects else "points"
+        raise kind(f"everything mode stopped after {done} of {total} {what}", partial=found) from None
     return join(parts, frame, options)
 
 
@@ -88,11 +92,31 @@ def _chunk(runner: Runner, options: EverythingOptions) -> int:
     return min(wanted, runner.chunk) if runner.device.type == "cpu" else wanted
 
 
-def _view(
-    runner: Runner, source: UInt8Array | Embedding, frame: Frame, crop: CropBox, grid: FloatArray
-) -> View:
-    """Encode one crop and lay its grid of clicks."""
+def _prompts(
+    runner: Runner,
+    source: UInt8Array | Embedding,
+    crops: list[tuple[int, CropBox]],
+    options: EverythingOptions,
+) -> list[FloatArray]:
+    """What each crop is asked for, in its own pixels: (K, 2) clicks of a grid, or (K, 5) objects that are detected."""
+    if runner.detects:
+        return [runner.detect(_cut(source, crop), bgr=options.detector_bgr) for _, crop in crops]
+    grids = _ONE_CLICK * len(crops) if runner.proposes else options.grids()
+    sizes = [np.asarray((x1 - x0, y1 - y0), np.float32) for _, (x0, y0, x1, y1) in crops]
+    return [grids[layer] * size for (layer, _), size in zip(crops, sizes, strict=True)]
+
+
+def _cut(source: UInt8Array | Embedding, crop: CropBox) -> UInt8Array | Embedding:
+    """A crop of the image; of an embedding there is but the whole."""
     x0, y0, x1, y1 = crop
-    embedding = source if isinstance(source, Embedding) else runner.encode([source[y0:y1, x0:x1]])[0]
-    points = grid * np.asarray((x1 - x0, y1 - y0), np.float32)
-    return View(crop, embedding.frame, (frame.height, frame.width), points, partial(runner.click, embedding))
+    return source if isinstance(source, Embedding) else source[y0:y1, x0:x1]
+
+
+def _view(
+    runner: Runner, source: UInt8Array | Embedding, frame: Frame, crop: CropBox, prompts: FloatArray
+) -> View:
+    """Encode one crop, to be asked for its clicks or boxes."""
+    part = _cut(source, crop)
+    embedding = part if isinstance(part, Embedding) else runner.encode([part])[0]
+    decode = partial(runner.box if runner.detects else runner.click, embedding)
+    return View(crop, embedding.frame, (frame.height, frame.width), prompts, decode)

@@ -33,6 +33,7 @@ class EverythingKeywords(TypedDict, total=False):
     crop_n_points_downscale_factor: int | None
     point_grids: Sequence[npt.ArrayLike] | None
     min_mask_region_area: float | None
+    detector_bgr: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,8 @@ class EverythingOptions:
         crop_n_points_downscale_factor: Each crop layer has this many times fewer clicks a side.
         point_grids: One (K, 2) array of ``(x, y)`` in 0..1 for each layer, instead of regular grids.
         min_mask_region_area: Islands and holes smaller than this many pixels are removed; 0 leaves all.
+        detector_bgr: Of MobileSAMv2, show its detector the image with red and blue swapped, as the official
+            code does by mistake: its boxes are reproduced by it, and are others in the right colours.
     """
 
     points_per_side: int = 32
@@ -67,10 +70,13 @@ class EverythingOptions:
     crop_n_points_downscale_factor: int = 1
     point_grids: Sequence[npt.ArrayLike] | None = None
     min_mask_region_area: float = 0
+    detector_bgr: bool = False
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
             _check_number(name, getattr(self, name), low, high, whole=name in _WHOLE)
+        if not isinstance(self.detector_bgr, bool):
+            raise OptionError("detector_bgr", expected="True or False", got=repr(self.detector_bgr))
         if self.point_grids is not None:
             object.__setattr__(self, "point_grids", self._checked_grids(self.point_grids))
 
@@ -131,7 +137,7 @@ def everything_options(spec: ModelSpec, given: Mapping[str, Any]) -> EverythingO
         given: Options by name; None means "not given".
 
     Raises:
-        OptionError: A name that is no option, or a value outside its range.
+        OptionError: A name that is no option, a value outside its range, or one the model has no use for.
     """
     names = [field.name for field in fields(EverythingOptions)]
     for name in given:
@@ -143,4 +149,10 @@ def everything_options(spec: ModelSpec, given: Mapping[str, Any]) -> EverythingO
                 hint=f"Did you mean {near[0]!r}?" if near else None,
             )
     chosen = {name: value for name, value in given.items() if value is not None}
+    if chosen.get("detector_bgr") and all(file.part != "detector" for file in spec.files):
+        raise OptionError(
+            f"{spec.name} has no detector of its own",
+            expected="detector_bgr with MobileSAMv2 only",
+            hint="Leave detector_bgr out.",
+        )
     return EverythingOptions(**{**spec.everything_defaults, **chosen})

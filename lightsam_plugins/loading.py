@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,16 +11,21 @@ from lightsam_plugins.licences import require_licence
 from lightsam_plugins.recognition import recognise
 from lightsam_plugins.registry import build_network, model_card
 from lightsam_plugins.segmenter import Segmenter
-from lightsam_plugins.weights import fetch, load_into, read_tensors
+from lightsam_plugins.weights import fetch, load_into
+from lightsam_plugins.weights.parts import WHOLE, own_files, read_parts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import torch
+
+    from lightsam_plugins.registry import ModelSpec
 
 
 def load(
     name: str = "nano",
     device: str | torch.device = "auto",
-    weights: str | Path | None = None,
+    weights: str | Path | Mapping[str, str | Path] | None = None,
     dtype: str | torch.dtype | None = None,
     *,
     accept_licence: str | None = None,
@@ -30,7 +36,9 @@ def load(
         name: One of `list_models()`; ``"nano"`` ships with the package and needs no network.
         device: ``"auto"`` (CUDA, then MPS, then CPU), ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
         weights: A checkpoint of this model to use instead of the download. Only its tensors are read,
-            whatever the container; no code in it is ever run.
+            whatever the container; no code in it is ever run. Of a model of several files (MobileSAMv2) their
+            folder, or a mapping such as ``{"decoder": PATH}`` of the parts ``encoder``, ``decoder`` and
+            ``detector``; the parts left out are downloaded. One file with the tensors of all parts will do too.
         dtype: ``"float16"`` or ``"bfloat16"`` to trade exactness for speed; float32 where left out.
         accept_licence: Name of the licence of the weights, for the models whose card has `licence_terms`.
 
@@ -47,7 +55,17 @@ def load(
     require_licence(spec, accept_licence)
     target = resolve_device(device)
     precision = resolve_dtype(dtype, target, spec)
-    path = fetch(spec) if weights is None else Path(weights)
+    files = _files(spec, weights)
     network = build_network(spec)
-    load_into(network, read_tensors(path), model=spec.name, source=str(path), recognise=recognise)
+    tensors = read_parts(spec, network, files)
+    source = ", ".join(map(str, files.values()))
+    load_into(network, tensors, model=spec.name, source=source, recognise=recognise)
     return Segmenter(network, spec, target, precision)
+
+
+def _files(spec: ModelSpec, weights: str | Path | Mapping[str, str | Path] | None) -> dict[str, Path]:
+    """Part -> file on disk: the user's own, else the verified download."""
+    files = {} if weights is None else own_files(spec, weights)
+    if WHOLE in files:
+        return files
+    return {file.part: files.get(file.part) or fetch(replace(spec, weights=file)) for file in spec.files}

@@ -29,6 +29,7 @@ class WeightFile:
         revision: Hub revision (branch, tag or commit).
         url: Plain URL, used where there is no Hub repository or as a second source.
         bundled: The file ships inside the package, in ``lightsam_plugins/assets``.
+        part: Which part of the network it holds, where a model has several files.
     """
 
     filename: str
@@ -39,6 +40,7 @@ class WeightFile:
     revision: str = "main"
     url: str | None = None
     bundled: bool = False
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class ModelSpec:
     Args:
         name: Public name.
         builder: ``"module:function"``; the function returns the network without weights.
-        weights: Source and identity of the checkpoint.
+        weights: Source and identity of the checkpoint; of a model with several, of the encoder's.
         params: Number of parameters used at inference.
         encoder_side: Side of the encoder's input in pixels.
         prompt_side: Side of the frame prompts are expressed in, in pixels.
@@ -85,6 +87,7 @@ class ModelSpec:
             and shapes of weights, and was written after public code and papers.
         licence_terms: URL of the licence of the weights where a user must accept it by name, as where it forbids
             commercial use; None where nothing has to be accepted.
+        more_weights: The checkpoints of its other parts, where a model has several files.
     """
 
     name: str
@@ -109,3 +112,9 @@ class ModelSpec:
     notes: str = ""
     experimental: bool = False
     licence_terms: str | None = None
+    more_weights: tuple[WeightFile, ...] = ()
+
+    @property
+    def files(self) -> tuple[WeightFile, ...]:
+        """All files of its weights."""
+        return self.weights, *self.more_weights

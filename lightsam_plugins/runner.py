@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 
+from lightsam_plugins.detection import boxes_in_image, detector_image
 from lightsam_plugins.errors import EmbeddingMismatch
 from lightsam_plugins.prompts import make_prompts
 from lightsam_plugins.transforms import frame_for, preprocess
-from lightsam_plugins.types import Decoded, Embedding, Features, FloatArray, PromptBatch, Proposer
+from lightsam_plugins.types import Decoded, Detector, Embedding, Features, FloatArray, PromptBatch, Proposer
 
 if TYPE_CHECKING:
     from lightsam_plugins.pixel_values import UInt8Array
@@ -64,6 +65,9 @@ class Runner:
             batch = torch.stack([inputs[row] for row in rows]).to(self.device, self.dtype)
             features = self._network.encode(batch)
             found |= {row: _row(features, place, len(rows)) for place, row in enumerate(rows)}
+        if self.detects:  # not run here: prompts do without, and everything mode may never come
+            for row, image in enumerate(images):
+                found[row]["detector_image"] = detector_image(image)[None].to(self.device)
         return [Embedding(found[row], frame, spec.name) for row, frame in enumerate(frames)]
 
     def fit(self, embedding: Embedding) -> Embedding:
@@ -116,6 +120,37 @@ class Runner:
             return _decoded(self.module.propose(dict(embedding.features)), embedding.frame)
         prompts = make_prompts(self.spec, embedding.frame, points=points[:, None])
         return self.decode(embedding, prompts, multimask=True)
+
+    @property
+    def detects(self) -> bool:
+        """Whether the network finds the objects of an image as boxes, which it decodes in place of clicks."""
+        return isinstance(self.module, Detector)
+
+    @torch.inference_mode()
+    def detect(self, source: UInt8Array | Embedding, *, bgr: bool) -> FloatArray:
+        """The objects of an (H, W, 3) image, or of the image of an embedding.
+
+        Args:
+            source: The image.
+            bgr: Show the detector blue where red is, and red where blue is.
+
+        Returns:
+            (K, 5) float32: boxes ``xyxy`` in pixels of the image, and their confidence, highest first.
+        """
+        network = cast("Detector", self.module)
+        if isinstance(source, Embedding):
+            pixels, frame = source.features["detector_image"], source.frame
+        else:
+            pixels, frame = detector_image(source)[None], self.frame(source)
+        images = pixels.to(self.device, self.dtype) / 255
+        found = network.detect(images.flip(1) if bgr else images)[0]
+        return boxes_in_image(found.float().cpu().numpy(), frame)
+
+    def box(self, embedding: Embedding, found: FloatArray) -> Decoded:
+        """One mask of each of (N, 5) detected objects; the scores are the detector's."""
+        prompts = make_prompts(self.spec, embedding.frame, boxes=found[:, :4])
+        decoded = self.decode(embedding, prompts, multimask=False)
+        return decoded._replace(scores=torch.from_numpy(found[:, 4:]).to(self.device))
 
 
 def _decoded(answer: Answer, frame: Frame) -> Decoded:

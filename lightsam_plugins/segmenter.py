@@ -160,7 +160,9 @@ class Segmenter:
     ) -> Masks:
         """Segment whatever there is, without a prompt, by clicking on a grid of points.
 
-        A model that finds all objects at once (FastSAM) needs no clicks: options about them change nothing.
+        A model that finds all objects at once (FastSAM) needs no clicks, and one with a detector (MobileSAMv2)
+        takes the boxes of that instead: options about clicks change nothing there but `points_per_batch`, which is
+        boxes a batch. The scores are then the confidence of the object, which is what `pred_iou_thresh` is about.
 
         Args:
             image: An image, as in `embed`, or an embedding made by this model.
@@ -168,15 +170,16 @@ class Segmenter:
             **options: The fields of `EverythingOptions`, named as in SAM's automatic mask generator:
                 points_per_side, points_per_batch, pred_iou_thresh, stability_score_thresh,
                 stability_score_offset, box_nms_thresh, crop_n_layers, crop_nms_thresh,
-                crop_overlap_ratio, crop_n_points_downscale_factor, point_grids, min_mask_region_area.
+                crop_overlap_ratio, crop_n_points_downscale_factor, point_grids, min_mask_region_area; and
+                detector_bgr, of MobileSAMv2.
                 An option left out or None takes the model's default, which is SAM's unless
                 ``spec.everything_defaults`` says otherwise.
 
         Returns:
-            The masks, highest predicted IoU first.
+            The masks, highest score first.
 
         Raises:
-            OptionError: An unknown option, a value outside its range, or crops of an embedding.
+            OptionError: An unknown option, one out of its range or of another model, or crops of an embedding.
             Cancelled: `progress` returned False; ``partial`` holds the masks found so far.
             Interrupted: Ctrl-C; ``partial`` holds the masks found so far.
             EmbeddingMismatch: The embedding was made by another model.

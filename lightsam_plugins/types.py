@@ -190,6 +190,20 @@ class Proposer(Protocol):
         ...
 
 
+@runtime_checkable
+class Detector(Protocol):
+    """What a network offers besides that finds the objects of an image as boxes, to be decoded (MobileSAMv2)."""
+
+    def detect(self, images: torch.Tensor) -> torch.Tensor:
+        """Find objects in (B, 3, H, W) float images, letterboxes of RGB in 0..1.
+
+        Returns:
+            (B, K, 5) float32: boxes ``xyxy`` in pixels of the letterbox, and their confidence, highest first;
+            rows that are not needed are zero.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Embedding:
     """An encoded image: immutable, tied to its model, movable between devices, savable.

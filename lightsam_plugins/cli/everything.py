@@ -76,6 +76,9 @@ def everything(
     box_nms_thresh: Annotated[
         float | None, _option(_QUALITY, "Overlap of two boxes above which the worse mask goes, 0 to 1.")
     ] = None,
+    detector_bgr: Annotated[
+        bool, _option(_QUALITY, "MobileSAMv2: swap red and blue for its detector, as the official code does.")
+    ] = False,
     min_mask_region_area: Annotated[
         float | None, _option(_QUALITY, "Islands and holes below this many pixels are removed.")
     ] = None,
@@ -104,6 +107,7 @@ def everything(
         "stability_score_offset": stability_score_offset,
         "box_nms_thresh": box_nms_thresh,
         "min_mask_region_area": min_mask_region_area,
+        "detector_bgr": detector_bgr or None,
         "crop_n_layers": crop_n_layers,
         "crop_nms_thresh": crop_nms_thresh,
         "crop_overlap_ratio": crop_overlap_ratio,

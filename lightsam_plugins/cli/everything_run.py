@@ -21,6 +21,7 @@ from lightsam_plugins.cli.records import mask_records, record_crops
 from lightsam_plugins.errors import ImageError, InputError
 from lightsam_plugins.everything_options import everything_options
 from lightsam_plugins.registry import model_card
+from lightsam_plugins.weights.parts import own_files
 
 if TYPE_CHECKING:
     from lightsam_plugins.pixel_values import UInt8Array
@@ -104,13 +105,16 @@ def _settings(job: Job) -> Record:
     """What the masks depend on, with the defaults filled in."""
     card = model_card(job.model)
     options = asdict(everything_options(card, job.options))
-    file = card.weights
-    identity = file.sha256 or file.git_blob or f"{file.size} bytes"
-    if job.weights is not None and job.weights.is_file():
-        with job.weights.open("rb") as checkpoint:
-            identity = hashlib.file_digest(checkpoint, "sha256").hexdigest()
+    identities = [file.sha256 or file.git_blob or f"{file.size} bytes" for file in card.files]
+    if job.weights is not None and job.weights.exists():
+        identities = [_digest(path) for path in own_files(card, job.weights).values() if path.is_file()]
     given = {name: value for name, value in options.items() if value is not None}
-    return {"model": card.name, "weights": identity, **given}
+    return {"model": card.name, "weights": "+".join(identities), **given}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as checkpoint:
+        return hashlib.file_digest(checkpoint, "sha256").hexdigest()
 
 
 def _result_folders(job: Job) -> list[Path]:

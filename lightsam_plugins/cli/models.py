@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 import typer
@@ -57,7 +57,7 @@ def models(
             f"{card.params / 1e6:.1f} M",
             " ".join(short for prompt, short in _SHORT.items() if prompt in card.prompts),
             card.licence_weights,
-            megabytes(card.weights.size) if card.weights.size else "?",
+            _size(card),
             _where(card),
         )
     out.print(table)
@@ -79,8 +79,14 @@ def download(
     for card in cards:  # a wrong name, or a licence that is not accepted, stops it before the first byte
         require_licence(card, accept_licence)
     for card in cards:
-        path = fetch(card)
-        say(f"{card.name}: {path} ({megabytes(path.stat().st_size)}, {card.licence_weights})")
+        for file in card.files:
+            path = fetch(replace(card, weights=file))
+            say(f"{card.name}: {path} ({megabytes(path.stat().st_size)}, {card.licence_weights})")
+
+
+def _size(card: ModelSpec) -> str:
+    sizes = [file.size for file in card.files]
+    return megabytes(sum(sizes)) if all(sizes) else "?"
 
 
 def _where(card: ModelSpec) -> str:

@@ -34,7 +34,9 @@ Device = Annotated[
 Weights = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="A checkpoint of this model to use instead of its own.", rich_help_panel="Model"
+        metavar="FILE",
+        help="A checkpoint of this model to use instead of its own; a folder where there are several.",
+        rich_help_panel="Model",
     ),
 ]
 

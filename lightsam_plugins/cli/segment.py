@@ -206,7 +206,7 @@ def _report(
         "image": {"file": str(image), "width": width, "height": height},
         "model": {
             "name": spec.name,
-            "weights": spec.weights.filename if weights is None else str(weights),
+            "weights": ", ".join(file.filename for file in spec.files) if weights is None else str(weights),
             "licence_weights": spec.licence_weights if weights is None else "unknown: the user's own file",
             "licence_code": spec.licence_code,
             "device": str(segmenter.device),

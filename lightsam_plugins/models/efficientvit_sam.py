@@ -77,8 +77,8 @@ class ImageEncoder(nn.Module):
         return self.norm(self.neck(self.backbone(images)[:-4:-1]))
 
 
-def _large(*, depths: Sequence[int], neck_depth: int) -> SamNetwork:
-    """Five stages, for images of 512 pixels."""
+def large_encoder(*, depths: Sequence[int], neck_depth: int) -> ImageEncoder:
+    """An encoder of five stages, for images of 512 pixels."""
     backbone = EfficientViT(
         kinds=("res", "fused", "fused", "inverted", "attention"),
         widths=(32, 64, 128, 256, 512),
@@ -86,7 +86,16 @@ def _large(*, depths: Sequence[int], neck_depth: int) -> SamNetwork:
         expands=(1, 4, 4, 4, 6),
         scale=5,
     )
-    return SamNetwork(ImageEncoder(backbone, neck_depth=neck_depth, neck_expand=1), eps=EPS).eval()
+    return ImageEncoder(backbone, neck_depth=neck_depth, neck_expand=1)
+
+
+def l2_encoder() -> ImageEncoder:
+    """The encoder of L2 without weights."""
+    return large_encoder(depths=(1, 2, 2, 8, 8), neck_depth=12)
+
+
+def _large(encoder: ImageEncoder) -> SamNetwork:
+    return SamNetwork(encoder, eps=EPS).eval()
 
 
 def _extra_large(*, depths: Sequence[int], neck_depth: int) -> SamNetwork:
@@ -103,17 +112,17 @@ def _extra_large(*, depths: Sequence[int], neck_depth: int) -> SamNetwork:
 
 def build_l0() -> SamNetwork:
     """L0 without weights."""
-    return _large(depths=(1, 1, 1, 4, 4), neck_depth=4)
+    return _large(large_encoder(depths=(1, 1, 1, 4, 4), neck_depth=4))
 
 
 def build_l1() -> SamNetwork:
     """L1 without weights."""
-    return _large(depths=(1, 1, 1, 6, 6), neck_depth=8)
+    return _large(large_encoder(depths=(1, 1, 1, 6, 6), neck_depth=8))
 
 
 def build_l2() -> SamNetwork:
     """L2 without weights."""
-    return _large(depths=(1, 2, 2, 8, 8), neck_depth=12)
+    return _large(l2_encoder())
 
 
 def build_xl0() -> SamNetwork:

@@ -11,7 +11,7 @@ import torch
 from lightsam_plugins.models.proposal_choice import choose
 from lightsam_plugins.models.proposal_masks import mask_logits
 from lightsam_plugins.models.yolo_proposals import proposals
-from lightsam_plugins.models.yolo_seg import YoloSeg
+from lightsam_plugins.models.yolo_seg import YOLOV8X, YoloSeg
 from lightsam_plugins.types import Features, PromptBatch
 
 
@@ -69,4 +69,4 @@ def build_s() -> FastSam:
 
 def build_x() -> FastSam:
     """FastSAM-x, on YOLOv8x-seg, without weights."""
-    return FastSam((80, 160, 320, 640, 640), (3, 6, 6, 3, 3), 320).eval()
+    return FastSam(*YOLOV8X).eval()

@@ -22,4 +22,9 @@ def build_l() -> SamNetwork:
 
 def build_h() -> SamNetwork:
     """ViT-H, without weights."""
-    return SamNetwork(ViTDet(1280, depth=32, heads=16, whole=(7, 15, 23, 31))).eval()
+    return SamNetwork(h_encoder()).eval()
+
+
+def h_encoder() -> ViTDet:
+    """The encoder of ViT-H, without weights."""
+    return ViTDet(1280, depth=32, heads=16, whole=(7, 15, 23, 31))

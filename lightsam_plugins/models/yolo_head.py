@@ -68,17 +68,23 @@ class SegmentHead(nn.Module):
 
     def forward(self, maps: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """Three maps -> predictions (B, 37, A) and prototypes (B, 32, H, W), as `YoloSeg` describes them."""
-        sides, scores, coefficients = (
-            torch.cat([layer(x).flatten(2) for layer, x in zip(layers, maps, strict=True)], 2)
-            for layers in (self.cv2, self.cv3, self.cv4)
-        )
+        predictions = torch.cat([self.boxes(maps), _flat(self.cv4, maps).float()], 1)
+        return predictions, self.proto(maps[0])
+
+    def boxes(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The first five rows (B, 5, A) of the predictions, without the cost of what masks need."""
+        sides, scores = _flat(self.cv2, maps), _flat(self.cv3, maps)
         # Coordinates in float32: half precision would round them to half a pixel, bfloat16 to four.
         left_top, right_bottom = self.dfl(sides).float().chunk(2, 1)
         centres, strides = _anchors(maps)
         low, high = centres - left_top, centres + right_bottom
         boxes = torch.cat([(low + high) / 2, high - low], 1) * strides
-        predictions = torch.cat([boxes, scores.float().sigmoid(), coefficients.float()], 1)
-        return predictions, self.proto(maps[0])
+        return torch.cat([boxes, scores.float().sigmoid()], 1)
+
+
+def _flat(layers: nn.ModuleList, maps: Sequence[torch.Tensor]) -> torch.Tensor:
+    """What each branch makes of its map, cell by cell: (B, C, A)."""
+    return torch.cat([layer(x).flatten(2) for layer, x in zip(layers, maps, strict=True)], 2)
 
 
 def _anchors(maps: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -19,11 +19,11 @@ def proposals(predictions: torch.Tensor) -> torch.Tensor:
     no limit of time, after which the official code leaves out what it has not looked at.
 
     Args:
-        predictions: (B, 37, A) of `YoloSeg`.
+        predictions: (B, 37, A) of `YoloSeg`, or its first rows, at least the 5 of `YoloSeg.boxes`.
 
     Returns:
         (B, 300, 37) float32: box ``xyxy`` in pixels of the network's input, confidence,
-        32 mask coefficients. Rows that are not needed are zero.
+        32 mask coefficients, or as many columns as there were rows. Rows that are not needed are zero.
     """
     found = predictions.new_zeros((len(predictions), LIMIT, predictions.shape[1]))
     for image, rows in zip(predictions, found, strict=True):

@@ -7,12 +7,17 @@ prototypes that all masks of the image share.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from lightsam_plugins.models.yolo_head import SegmentHead
 from lightsam_plugins.models.yolo_layers import SPPF, C2f, Conv
+
+# Widths, depths and prototype width of the largest, YOLOv8x-seg.
+YOLOV8X = ((80, 160, 320, 640, 640), (3, 6, 6, 3, 3), 320)
 
 
 class YoloSeg(nn.Module):
@@ -64,6 +69,15 @@ class YoloSeg(nn.Module):
         )
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.model["22"](self._maps(images))
+
+    def boxes(self, images: torch.Tensor) -> torch.Tensor:
+        """The first five rows (B, 5, A) of the predictions, at less cost: no mask is asked for."""
+        head = cast("SegmentHead", self.model["22"])
+        return head.boxes(self._maps(images))
+
+    def _maps(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The pyramid: maps of stride 8, 16 and 32."""
         layers = self.model
         x = layers["1"](layers["0"](images.contiguous(memory_format=torch.channels_last)))
         fine = layers["4"](layers["3"](layers["2"](x)))
@@ -73,7 +87,7 @@ class YoloSeg(nn.Module):
         fine = layers["15"](_join(_double(middle), fine))
         middle = layers["18"](_join(layers["16"](fine), middle))
         coarse = layers["21"](_join(layers["19"](middle), coarse))
-        return layers["22"]((fine, middle, coarse))
+        return fine, middle, coarse
 
 
 def _double(x: torch.Tensor) -> torch.Tensor:

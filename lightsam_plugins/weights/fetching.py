@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 def fetch(
     spec: ModelSpec, *, cache_dir: Path | None = None, offline: bool | None = None, progress: bool = True
 ) -> Path:
-    """The verified checkpoint of a model, downloaded where it is not on disk yet.
+    """The verified checkpoint of a model, `spec.weights`, downloaded where it is not on disk yet.
 
     Sources are tried in turn: the Hugging Face Hub, then the plain URL. A file whose size or hash is not the
     published one is removed, wherever it came from.
@@ -63,12 +63,20 @@ def fetch(
 
 
 def is_downloaded(spec: ModelSpec, cache_dir: Path | None = None) -> Path | None:
-    """The checkpoint on disk, by name and size only (`fetch` verifies); None where there is none."""
-    if spec.weights.bundled:
-        path = _asset(spec.weights)
+    """The checkpoint on disk, by name and size only (`fetch` verifies); None where there is none.
+
+    Of a model with several files the first, or None unless all of them are there.
+    """
+    found = [_on_disk(file, cache_dir) for file in spec.files]
+    return found[0] if all(found) else None
+
+
+def _on_disk(weights: WeightFile, cache_dir: Path | None) -> Path | None:
+    if weights.bundled:
+        path = _asset(weights)
         return path if path.is_file() else None
-    found = [source.cached() for source in sources(spec.weights, cache_dir)]
-    right = (p for p in found if p is not None and spec.weights.size in (0, p.stat().st_size))
+    found = [source.cached() for source in sources(weights, cache_dir)]
+    right = (p for p in found if p is not None and weights.size in (0, p.stat().st_size))
     return next(right, None)
 
 

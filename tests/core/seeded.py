@@ -6,6 +6,7 @@ has the official widths is what the golden files and the accounts of names and s
 """
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from lightsam_plugins.models.edge_sam import EdgeSam
 from lightsam_plugins.models.efficient_sam import build_ti
 from lightsam_plugins.models.efficientvit import EPS, EfficientViT
 from lightsam_plugins.models.efficientvit_sam import ImageEncoder
+from lightsam_plugins.models.mobile_sam_v2 import MobileSamV2
 from lightsam_plugins.models.rep_vit import RepViT
 from lightsam_plugins.models.sam_mask_decoder import MaskDecoder
 from lightsam_plugins.models.sam_network import SamNetwork
@@ -21,14 +23,16 @@ from lightsam_plugins.models.sam_prompt_encoder import PromptEncoder
 from lightsam_plugins.models.tiny_sam import TinySam
 from lightsam_plugins.models.tiny_vit import TinyViT
 from lightsam_plugins.models.vit_det import ViTDet
+from lightsam_plugins.models.yolo_seg import YoloSeg
 from lightsam_plugins.registry import build_network, model_card
 from lightsam_plugins.segmenter import Segmenter
-from lightsam_plugins.types import Proposer
+from lightsam_plugins.types import Detector, Proposer
 
+Sam = TypeVar("Sam", bound=SamNetwork)
 WIDTH = 32  # channels of a narrow embedding, instead of 256
 
 
-def narrow(network: SamNetwork, eps: float = 1e-5) -> SamNetwork:
+def narrow(network: Sam, eps: float = 1e-5) -> Sam:
     """`network`, whose encoder gives `WIDTH` channels, with a prompt side as narrow."""
     network.prompt_encoder, network.mask_decoder = PromptEncoder(WIDTH), MaskDecoder(WIDTH, eps)
     return network.eval()
@@ -52,12 +56,18 @@ def efficientvit_sam() -> SamNetwork:
     return narrow(SamNetwork(encoder), EPS)
 
 
+def detector() -> YoloSeg:
+    """The network of FastSAM and of MobileSAMv2's detector in miniature."""
+    return YoloSeg((8, 16, 32, 32, 32), (1, 1, 1, 1, 1), 32)
+
+
 # Module of the builder -> miniature, one for all sizes of a family. Only for what is too slow at its real size.
 MINIATURES: dict[str, Callable[[], torch.nn.Module]] = {
     "lightsam_plugins.models.edge_sam": lambda: narrow(
         EdgeSam(RepViT((8, 16, 24, 32), (1, 2, 3, 2), out_channels=WIDTH))
     ),
     "lightsam_plugins.models.efficient_sam": lambda: build_ti(depth=2),
+    "lightsam_plugins.models.mobile_sam_v2": lambda: narrow(MobileSamV2(tiny_vit(), detector())),
     "lightsam_plugins.models.tiny_sam": lambda: narrow(TinySam(tiny_vit())),
     "lightsam_plugins.models.sam_vit": lambda: narrow(
         SamNetwork(ViTDet(WIDTH, depth=2, heads=2, whole=[1], out_channels=WIDTH))
@@ -78,6 +88,10 @@ def seeded_network(name: str) -> torch.nn.Module:
                 weight.add_(torch.randn_like(weight) * 0.02)
         if isinstance(network, Proposer):
             spread(network)
+        if isinstance(network, Detector):
+            spread(network.detector)
+            for branch in network.detector.model["22"].cv3:
+                branch[-1].bias.data -= 6  # a few dozen objects, each of which is decoded
     return network
 
 
@@ -101,7 +115,7 @@ def spread(network: torch.nn.Module) -> None:
     convolutions = [layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)]
     final = [layer for layer in convolutions if layer.bias is not None]
     hooks = [layer.register_forward_hook(scale) for layer in (*normed, *final)]
-    network.encode(torch.from_numpy(photo(256, 256)).permute(2, 0, 1)[None] / 255)
+    network(torch.from_numpy(photo(256, 256)).permute(2, 0, 1)[None] / 255)
     for hook in hooks:
         hook.remove()
 
