@@ -1,4 +1,7 @@
-"""FastSAM from an official checkpoint finds what the ultralytics package finds with it, without that package."""
+"""FastSAM from an official checkpoint finds what the ultralytics package finds with it, without that package.
+
+So does MobileSAMv2's detector, which is the same network in the same container.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import lightsam_plugins as ls
+from lightsam_plugins.images import load_image
 from lightsam_plugins.masks import Masks
+from lightsam_plugins.models.mobile_sam_v2 import MobileSamV2
+from lightsam_plugins.models.tiny_vit import TinyViT
+from lightsam_plugins.models.yolo_seg import YoloSeg
 from lightsam_plugins.segmenter import Segmenter
 from lightsam_plugins.types import Embedding
 
@@ -43,6 +51,9 @@ def official(tmp_path_factory: pytest.TempPathFactory) -> Official:
     for name in PHOTOS:
         photos.append(folder / f"{name}.png")  # lossless: no two decoders to compare
         Image.open(ASSETS / f"{name}.jpg").convert("RGB").save(photos[-1])
+    swapped = np.asarray(Image.open(photos[0]))[..., ::-1]
+    photos.append(folder / f"{PHOTOS[0]}-bgr.png")
+    Image.fromarray(np.ascontiguousarray(swapped)).save(photos[-1])
     environment = os.environ | {"YOLO_CONFIG_DIR": str(folder), "YOLO_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     subprocess.run(
         [sys.executable, str(script), str(folder), *map(str, photos)],
@@ -102,3 +113,41 @@ def overlaps(masks: Masks, expected: np.ndarray) -> np.ndarray:
     found = masks.dense()
     both, either = (found & expected).sum((1, 2)), (found | expected).sum((1, 2))
     return both / either
+
+
+@pytest.fixture
+def mobile_sam_v2(official: Official, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Segmenter:
+    """MobileSAMv2 with a small encoder and the detector of the package's file, in half precision; the rest is at random."""
+
+    def build() -> MobileSamV2:
+        detector = YoloSeg((32, 64, 128, 256, 512), (1, 2, 2, 1, 1), 128)
+        return MobileSamV2(TinyViT((8, 16, 32, 64), (1, 1, 1, 1), (1, 2, 4)), detector).eval()
+
+    torch.manual_seed(0)
+    state = build().state_dict()
+    torch.save(
+        {name: state[name] for name in state if name.startswith("image_encoder.")}, tmp_path / "encoder.pt"
+    )
+    decoder = {
+        official_name: {name.removeprefix(prefix): state[name] for name in state if name.startswith(prefix)}
+        for official_name, prefix in (("PromtEncoder", "prompt_encoder."), ("MaskDecoder", "mask_decoder."))
+    }
+    torch.save(decoder, tmp_path / "decoder.pt")
+    monkeypatch.setattr("lightsam_plugins.models.mobile_sam_v2.build", build)
+    files = {"encoder": tmp_path / "encoder.pt", "decoder": tmp_path / "decoder.pt"}
+    return ls.load("mobilesamv2", weights=files | {"detector": official.checkpoint}, device="cpu")
+
+
+def test_mobile_sam_v2_detects_the_same_boxes(mobile_sam_v2: Segmenter, official: Official) -> None:
+    """The package's boxes within half a pixel, borders included; in swapped colours those of the swapped photo."""
+    for photo in PHOTOS:
+        image = load_image(official.folder / f"{photo}.png")
+        for swapped in (False, True) if photo == PHOTOS[0] else (False,):
+            expected = official.proposals(f"{photo}-bgr" if swapped else photo)
+            found = mobile_sam_v2._runner.detect(image, bgr=swapped)
+
+            assert len(found) == len(expected["boxes"]) > 20
+            np.testing.assert_allclose(found[:, 4], expected["scores"], atol=1e-4)
+            np.testing.assert_allclose(found[:, :4], expected["boxes"], atol=0.5)
+    rgb, bgr = (official.proposals(name)["scores"] for name in (PHOTOS[0], f"{PHOTOS[0]}-bgr"))
+    assert rgb[:10].tolist() != bgr[:10].tolist()
