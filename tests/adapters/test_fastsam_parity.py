@@ -117,7 +117,7 @@ def overlaps(masks: Masks, expected: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def mobile_sam_v2(official: Official, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Segmenter:
-    """MobileSAMv2 with a small encoder and the detector of the package's file, in half precision; the rest is at random."""
+    """MobileSAMv2 with a small encoder and the detector of the package's file; the rest is random."""
 
     def build() -> MobileSamV2:
         detector = YoloSeg((32, 64, 128, 256, 512), (1, 2, 2, 1, 1), 128)
