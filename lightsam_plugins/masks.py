@@ -112,7 +112,8 @@ class Masks:
     def __repr__(self) -> str:
         height, width = self.size
         groups = f", {self.candidates} candidates an object" if self.candidates > 1 else ""
-        return f"Masks({len(self)} masks{groups}, image {width}x{height})"
+        count = f"{len(self)} mask" + "s" * (len(self) != 1)
+        return f"Masks({count}{groups}, image {width}x{height})"
 
     @property
     def size(self) -> tuple[int, int]:

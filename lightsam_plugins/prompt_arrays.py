@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 IntArray = npt.NDArray[np.int64]
 
+# A click this near to the image is meant for it and is clipped: a part of the longer side, and at least so many pixels.
+_NEAR, _NEAR_PIXELS = 0.1, 16
+_LABELS = "1 (foreground), 0 (background) or -1 (padding)"
+
 
 @dataclass(frozen=True, slots=True)
 class Clicks:
@@ -39,15 +43,15 @@ def _array(value: ArrayLike, name: str) -> npt.NDArray[Any]:
         if name.startswith("point")
         else "Pass a list of rows, an array or a tensor."
     )
+    expected = f"the numbers {_LABELS}" if name == "point_labels" else "rows of equal length"
     try:
         array = np.asarray(value)
         if array.dtype.kind not in "bifu" and array.size:
             raise TypeError(f"dtype {array.dtype}")
         return array
     except (ValueError, TypeError) as error:
-        raise PromptError(
-            f"{name} is not an array of numbers", expected="rows of equal length", got=str(error), hint=hint
-        ) from None
+        what = f"{name} is not an array of numbers"
+        raise PromptError(what, expected=expected, got=str(error), hint=hint) from None
 
 
 def first_row(mask: BoolArray) -> int | None:
@@ -96,7 +100,7 @@ def read_boxes(value: ArrayLike, frame: Frame) -> FloatArray:
 
 
 def read_clicks(points: ArrayLike | None, labels: ArrayLike | None, frame: Frame) -> Clicks:
-    """Check points with their labels and clip them to the image; what is padded lies at (0, 0)."""
+    """Check points with their labels and clip those near the image to it; what is padded lies at (0, 0)."""
     if points is None:
         if labels is not None:
             raise PromptError("point_labels without points", hint="Pass points=[[x, y], ...] as well.")
@@ -126,8 +130,16 @@ def read_clicks(points: ArrayLike | None, labels: ArrayLike | None, frame: Frame
             got=f"{xy[row].tolist()}",
             hint="Places that hold no click are marked by label -1.",
         )
-    clipped = np.clip(xy, 0, (frame.width, frame.height)).astype(np.float32)
-    return Clicks(clipped, kinds, free)
+    clipped = np.clip(xy, 0, (frame.width, frame.height))
+    reach = max(_NEAR_PIXELS, round(_NEAR * max(frame.width, frame.height)))
+    if (row := first_row(far := (np.abs(xy - clipped) > reach).any(axis=-1))) is not None:
+        raise PromptError(
+            f"a click of object {row} lies outside the image",
+            expected=f"x 0..{frame.width}, y 0..{frame.height}, or at most {reach} pixels from there",
+            got=f"{xy[row][far[row]][0].tolist()}",
+            hint="Clicks are in pixels of the original image, not of a resized one.",
+        )
+    return Clicks(clipped.astype(np.float32), kinds, free)
 
 
 def _labels(labels: ArrayLike | None, shape: tuple[int, ...]) -> IntArray:
@@ -145,7 +157,7 @@ def _labels(labels: ArrayLike | None, shape: tuple[int, ...]) -> IntArray:
         name = f"point {row}" if array.ndim == 1 else f"object {row}"
         raise PromptError(
             f"unknown label at {name}",
-            expected="1 (foreground), 0 (background) or -1 (padding)",
+            expected=_LABELS,
             got=f"{array[row].tolist()}",
             hint="The corners of a box (labels 2 and 3 elsewhere) go into boxes=.",
         )

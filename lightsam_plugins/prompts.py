@@ -5,6 +5,7 @@ Every rule of the contract is checked here and in `prompt_arrays`, so networks n
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from lightsam_plugins.registry import ModelSpec, Prompt
     from lightsam_plugins.types import ArrayLike
 
+_TINY = 8  # pixels; in an image up to here coordinates within the first pixel may be meant
 _KINDS: dict[Prompt, str] = {
     "point": "points",
     "negative_point": "background points (label 0)",
@@ -43,8 +45,10 @@ def make_prompts(
         spec: The model, for the kinds of prompt it takes.
         frame: The image the prompts are about.
         boxes: (N, 4) or (4,) ``xyxy`` in pixels of the image; clipped to it.
-        points: (P, 2), one object, or (N, P, 2), N objects; ``(x, y)`` in pixels of the image; clipped to it.
-        point_labels: (P,) or (N, P): 1 foreground (the default), 0 background, -1 padding.
+        points: (P, 2), one object, or (N, P, 2), N objects; ``(x, y)`` in pixels of the image; clipped to it
+            where they lie a little outside (a tenth of the longer side, or 16 pixels).
+        point_labels: (P,) or (N, P): 1 foreground (the default), 0 background, -1 padding. An object with clicks
+            of label 0 alone is no error, but nothing points at it.
         mask_input: (N, 256, 256) or (256, 256) logits of an earlier answer.
 
     Returns:
@@ -65,6 +69,7 @@ def make_prompts(
     corners = None if boxes is None else read_boxes(boxes, frame)
     clicks = read_clicks(points, point_labels, frame)
     masks = None if mask_input is None else read_masks(mask_input)
+    _warn_of_fractions(corners, clicks, frame)
     count = _count(corners, clicks, masks)
     clicks = _fit_clicks(clicks, count, alone=corners is None and masks is None)
     _require(spec, _kinds(corners, clicks, masks))
@@ -107,6 +112,19 @@ def _fit_clicks(clicks: Clicks, count: int, *, alone: bool) -> Clicks:
     if row is not None:
         raise PromptError(f"object {row} has no prompt", expected="at least one point whose label is not -1")
     return clicks
+
+
+def _warn_of_fractions(corners: FloatArray | None, clicks: Clicks, frame: Frame) -> None:
+    """Warn where coordinates look as if they were in 0..1: all of them are, some between, and the image is larger."""
+    given = clicks.points[clicks.labels != -1].ravel()
+    values = given if corners is None else np.concatenate([given, corners.ravel()])
+    if max(frame.height, frame.width) > _TINY and (values <= 1).all() and (values % 1 != 0).any():
+        warnings.warn(
+            f"all coordinates lie in 0..1, in the first pixel of an image of {frame.width} x {frame.height}: "
+            "they are in pixels, not in parts of the image. Multiply x by the width and y by the height.",
+            UserWarning,
+            stacklevel=4,  # the caller of Segmenter.segment
+        )
 
 
 def _kinds(corners: FloatArray | None, clicks: Clicks, masks: FloatArray | None) -> list[Prompt]:

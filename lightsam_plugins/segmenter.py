@@ -120,7 +120,8 @@ class Segmenter:
             image: An image, as in `embed`, or an embedding made by this model.
             boxes: (N, 4) or (4,) ``xyxy`` in pixels of the image.
             points: ``(x, y)`` in pixels of the image: (P, 2) is ONE object, (N, P, 2) are N objects.
-            point_labels: (P,) or (N, P): 1 foreground (the default), 0 background, -1 padding.
+            point_labels: (P,) or (N, P): 1 foreground (the default), 0 background, -1 padding. Clicks of label 0
+                alone point at nothing: `nano` mostly answers with an empty mask, others with anything.
             mask_input: (N, 256, 256) or (256, 256) logits of an earlier answer (`Masks.logits`).
             multimask: Return three candidates an object, best first (rows 3i, 3i+1, 3i+2 are object i).
 
@@ -128,7 +129,7 @@ class Segmenter:
             N masks, or 3N. No rows in the prompts give no masks.
 
         Raises:
-            PromptError: A prompt of the wrong shape or value, or none at all.
+            PromptError: A prompt of the wrong shape or value or outside the image, or none at all.
             UnsupportedPrompt: The model does not take this kind of prompt.
             EmbeddingMismatch: The embedding was made by another model.
             ImageError: The image cannot be read.

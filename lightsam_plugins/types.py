@@ -218,6 +218,11 @@ class Embedding:
     frame: Frame
     model: str
 
+    def __repr__(self) -> str:
+        height, width = self.size
+        size = f"image {width}x{height}, {self.frame.side} px {self.frame.fit}"
+        return f"Embedding({self.model!r}, {size}, {self.nbytes / 1e6:.1f} MB)"
+
     @property
     def nbytes(self) -> int:
         """Bytes held by the tensors."""

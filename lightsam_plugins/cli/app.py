@@ -24,6 +24,17 @@ class _Group(TyperGroup):
             args = [_DEBUG, *(arg for arg in options if arg != _DEBUG), *args[len(options) :]]
         return super().parse_args(ctx, args)
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """As typer has it, but a flag shows no type: <bool> reads as if a value had to follow."""
+        return _bare_flags(super().get_params(ctx))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The same for the flags of a command."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            _bare_flags(command.get_params(ctx))
+        return command
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; a `LightSamError` is printed, unless `--debug` asks for the traceback."""
         try:
@@ -36,6 +47,13 @@ class _Group(TyperGroup):
                 raise
             print_error(error)
             raise typer.Exit(ERROR) from None
+
+
+def _bare_flags(options: list[Any]) -> list[Any]:
+    for option in options:
+        if getattr(option, "is_flag", False):
+            option.metavar = ""
+    return options
 
 
 def _print_version(wanted: bool) -> None:

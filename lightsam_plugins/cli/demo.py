@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,8 @@ from rich import box
 from rich.table import Table
 
 from lightsam_plugins.cli.options import Device, Model, Weights, load_model
-from lightsam_plugins.cli.output import err, out, replacing, say
+from lightsam_plugins.cli.output import out, replacing, say
+from lightsam_plugins.cli.progress import Bar
 from lightsam_plugins.errors import UnsupportedPrompt
 
 if TYPE_CHECKING:
@@ -28,7 +30,6 @@ _EPILOG = """Examples:
   lightsam demo -o /tmp/pictures --open
 
   lightsam demo --model mobilesam"""
-_GRID = 16  # clicks a side in everything mode: enough for the demo photos, and quick
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,12 @@ def demo(
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the pictures.")
     ] = Path("lightsam-demo"),
     show: Annotated[bool, typer.Option("--open", help="Open the folder when done.")] = False,
+    points_per_side: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="Clicks along each side in everything mode; 16 find the coins, quickly."
+        ),
+    ] = 16,
     model: Model = "nano",
     device: Device = "auto",
     weights: Weights = None,
@@ -61,11 +68,11 @@ def demo(
     for _ in range(3):  # the first calls set up the device, and are not timed
         segmenter.segment(load_photo("cell"), points=[[0, 0]])
     results = []
-    with err.status("segmenting") as status:
-        for case in CASES:
-            status.update(f"segmenting {case.photo}: {case.name}")
+    with Bar(len(CASES)) as bar:
+        for number, case in enumerate(CASES):
+            advance = bar.begin(number, f"{case.photo}: {case.name}")
             try:
-                result = _run(segmenter, case)
+                result = _run(segmenter, case, points_per_side, advance)
             except UnsupportedPrompt as error:
                 say(f"{case.name} left out: {error}")
                 continue
@@ -80,7 +87,9 @@ def demo(
         typer.launch(str(output.resolve()))
 
 
-def _run(segmenter: Segmenter, case: Case) -> _Result:
+def _run(
+    segmenter: Segmenter, case: Case, points_per_side: int, advance: Callable[[int, int], None]
+) -> _Result:
     from lightsam_plugins.cli.demo_cases import load_photo
     from lightsam_plugins.cli.segment import candidates
     from lightsam_plugins.cli.timing import timed
@@ -92,7 +101,9 @@ def _run(segmenter: Segmenter, case: Case) -> _Result:
     if prompts:
         masks, decode_ms = timed(lambda: segmenter.segment(embedding, multimask=case.multimask, **prompts))
     else:
-        masks, decode_ms = timed(lambda: segmenter.everything(embedding, points_per_side=_GRID))
+        masks, decode_ms = timed(
+            lambda: segmenter.everything(embedding, points_per_side=points_per_side, progress=advance)
+        )
     if case.multimask:
         picture = with_title(candidates(photo, masks, prompts), case.title)
     else:

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
 from lightsam_plugins._version import __version__
@@ -17,6 +16,7 @@ from lightsam_plugins.cli.journal import Journal, Record, stamp_of
 from lightsam_plugins.cli.options import load_model
 from lightsam_plugins.cli.output import INTERRUPTED, SOME_FAILED, err, replacing, say
 from lightsam_plugins.cli.photo_files import find_images
+from lightsam_plugins.cli.progress import Bar
 from lightsam_plugins.cli.records import mask_records, record_crops
 from lightsam_plugins.errors import ImageError, InputError
 from lightsam_plugins.everything_options import everything_options
@@ -147,20 +147,9 @@ def _open_journal(job: Job, settings: Record, images: dict[str, Path]) -> Journa
 
 
 def _process(job: Job, segmenter: Segmenter, state: _State, todo: list[str]) -> None:
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.fields[count]}"),
-    )
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=err, transient=True) as bar:
-        task = bar.add_task("", total=len(todo), count=f"0/{len(todo)}")
+    with Bar(len(todo)) as bar:
         for number, name in enumerate(todo):
-            bar.update(task, description=name, completed=number, count=f"{number}/{len(todo)}")
-
-            def advance(done: int, total: int, number: int = number) -> None:
-                bar.update(task, completed=number + done / total)
-
-            line = _one(job, segmenter, state, name, advance)
+            line = _one(job, segmenter, state, name, bar.begin(number, name))
             if line or not err.is_terminal:
                 bar.console.print(Text(line or f"[{number + 1}/{len(todo)}] {name}"), soft_wrap=True)
 

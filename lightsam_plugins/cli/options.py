@@ -48,6 +48,19 @@ def load_model(name: str, device: str, weights: Path | None = None) -> Segmenter
     return lightsam_plugins.load(name, device=device, weights=weights)
 
 
+def refuse_extra(words: list[str]) -> None:
+    """Refuse what is left over on the command line.
+
+    Raises:
+        typer.BadParameter: Something is; where it holds numbers, the message tells of the commas.
+    """
+    if not words:
+        return
+    numbers = any(word.replace(".", "", 1).isdecimal() for word in words)
+    commas = "; coordinates are joined by commas, without spaces: --box 40,60,200,180 or --point 220,150"
+    raise typer.BadParameter(f"unexpected: {' '.join(words)}{commas if numbers else ''}")
+
+
 def parse_box(text: str) -> list[float]:
     """``x0,y0,x1,y1`` as four numbers.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -67,6 +68,15 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             part.unlink()
+
+
+@contextmanager
+def telling_warnings() -> Iterator[None]:
+    """Print the warnings that come up as one line each, without the place in the source."""
+    with warnings.catch_warnings(record=True) as caught:
+        yield
+    for warning in caught:
+        say(f"warning: {warning.message}")
 
 
 def print_json(value: Any) -> None:

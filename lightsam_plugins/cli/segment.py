@@ -10,8 +10,16 @@ import typer
 from rich import box as boxes
 from rich.table import Table
 
-from lightsam_plugins.cli.options import Device, Model, Weights, load_model, parse_box, parse_point
-from lightsam_plugins.cli.output import out, print_json, replacing, say
+from lightsam_plugins.cli.options import (
+    Device,
+    Model,
+    Weights,
+    load_model,
+    parse_box,
+    parse_point,
+    refuse_extra,
+)
+from lightsam_plugins.cli.output import out, print_json, replacing, say, telling_warnings
 from lightsam_plugins.registry import model_card
 
 if TYPE_CHECKING:
@@ -35,10 +43,12 @@ Prompts = dict[str, Any]
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command(epilog=_EPILOG)(segment)
+    # Left-over words are looked at here, to tell coordinates that lack their commas.
+    app.command(epilog=_EPILOG, context_settings={"allow_extra_args": True})(segment)
 
 
 def segment(
+    ctx: typer.Context,
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A photo: JPEG, PNG, TIFF, WebP and more.")],
     box: Annotated[
         list[str] | None,
@@ -90,6 +100,7 @@ def segment(
 
     Several boxes give one mask each. All clicks are about one object; with one box they refine it.
     """
+    refuse_extra(ctx.args)
     model_card(model)  # a wrong name is told before torch is imported
     prompts = _prompts(box or [], point or [])
     if output is None and json_path is None:
@@ -113,7 +124,8 @@ def _run(
     pixels = load_image(image)
     segmenter = load_model(*which)
     embedding, encode_ms = timed(lambda: segmenter.embed(pixels))
-    masks, decode_ms = timed(lambda: segmenter.segment(embedding, multimask=multimask, **prompts))
+    with telling_warnings():
+        masks, decode_ms = timed(lambda: segmenter.segment(embedding, multimask=multimask, **prompts))
     times = {"encode": round(encode_ms, 1), "decode": round(decode_ms, 1)}
     if output is not None:
         with replacing(output) as part:
@@ -136,6 +148,10 @@ def _prompts(boxes: list[str], points: list[str]) -> Prompts:
         raise typer.BadParameter(
             "no prompt; give --box x0,y0,x1,y1 or --point x,y, or use: lightsam everything IMAGE",
             param_hint="--box / --point",
+        )
+    if not corners and not any(label for _, label in clicks):
+        raise typer.BadParameter(
+            "only clicks beside the object; give one on it as well: --point x,y", param_hint="--point"
         )
     if len(corners) > 1 and clicks:
         raise typer.BadParameter(

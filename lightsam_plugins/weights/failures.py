@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EIO)
+NETWORK = "Check the network and the proxy settings, and HF_ENDPOINT and HF_TOKEN if you set them."
 _ELSEWHERE = "Set LIGHTSAM_CACHE to a folder where there is room and where you may write."
 
 

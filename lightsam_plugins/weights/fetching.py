@@ -121,7 +121,7 @@ def _offline(spec: ModelSpec, variable: str | None) -> WeightsError:
     switch = f"{variable} is set" if variable else "offline=True"
     return DownloadError(
         f"the weights {spec.weights.filename!r} of {spec.name!r} are not on this machine, and {switch}",
-        hint=f"Run `lightsam download {spec.name}` with the network on, or pass weights=PATH.",
+        hint=f"Run `lightsam download {spec.name}` with the network on, or pass weights=PATH (--weights PATH).",
     )
 
 
@@ -131,5 +131,7 @@ def _failed(spec: ModelSpec, failures: list[tuple[str, Failed]]) -> WeightsError
     what = f"cannot get the weights {spec.weights.filename!r} of {spec.name!r}"
     if any(failure.wrong for _, failure in failures):
         return ChecksumError(what, expected=identity(spec.weights), got=reasons, hint=hints)
-    by_hand = f"Or download the file elsewhere and pass weights=PATH to load({spec.name!r})."
+    by_hand = (
+        f"Or download the file elsewhere and pass weights=PATH to load({spec.name!r}), or --weights PATH."
+    )
     return DownloadError(what, got=reasons or "no source to get them from", hint=f"{hints} {by_hand}".strip())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightsam_plugins.weights.failures import Failed, check_space, is_storage_error, not_stored
+from lightsam_plugins.weights.failures import NETWORK, Failed, check_space, is_storage_error, not_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from lightsam_plugins.registry import WeightFile
 
 TIMEOUT = 10.0  # seconds that the Hub may take to say what it has
-_HINT = "Check the network, and HF_ENDPOINT and HF_TOKEN if you set them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class HubSource:
         except Exception as error:
             if isinstance(error, OSError) and is_storage_error(error):
                 raise not_stored(error, self.folder) from error
-            raise Failed(_summary(error), _HINT) from error
+            raise Failed(_summary(error), NETWORK) from error
 
     def _download(self, progress: bool) -> Path:
         from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
@@ -72,7 +71,7 @@ class HubSource:
         url = hf_hub_url(repo, filename, revision=revision, endpoint=endpoint)
         size = get_hf_file_metadata(url, timeout=TIMEOUT).size
         if self.weights.size and size is not None and size != self.weights.size:
-            raise Failed(f"a file of {size} bytes", _HINT, wrong=True)
+            raise Failed(f"a file of {size} bytes", NETWORK, wrong=True)
         check_space(self.folder, self.weights.size)
         with _progress(progress):
             path = hf_hub_download(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from lightsam_plugins.weights.failures import Failed, check_space, not_stored
+from lightsam_plugins.weights.failures import NETWORK, Failed, check_space, not_stored
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,6 @@ PAUSE = 1.0  # seconds before the second try, longer before each further one
 CHUNK = 1 << 20
 _TEMPORARY = (408, 416, 425, 429, 500, 502, 503, 504)
 _AGAIN = "Run the same again: the download goes on where it stopped."
-_NETWORK = "Check the network and the proxy settings."
 
 
 class _Cut(Exception):
@@ -47,7 +46,7 @@ def download(weights: WeightFile, part: Path, *, progress: bool) -> None:
             size = part.stat().st_size if part.exists() else 0
             tries, best = (1, size) if size > best else (tries + 1, best)
             if tries >= TRIES:
-                raise Failed(str(error), _AGAIN if size else _NETWORK) from error
+                raise Failed(str(error), _AGAIN if size else NETWORK) from error
             time.sleep(PAUSE * tries)
         except OSError as error:
             raise not_stored(error, part.parent) from error
@@ -67,7 +66,7 @@ def _receive(weights: WeightFile, part: Path, have: int, progress: bool) -> None
             have = 0
         total = _total(response, have)
         if weights.size and total not in (None, weights.size):
-            raise Failed(f"a file of {total} bytes", _NETWORK, wrong=True)
+            raise Failed(f"a file of {total} bytes", NETWORK, wrong=True)
         _etag(part).write_text(response.headers.get("ETag", ""), "utf-8")
         hidden = None if progress else True  # None: where stderr is a terminal, as huggingface_hub does
         bar = tqdm(
@@ -78,7 +77,7 @@ def _receive(weights: WeightFile, part: Path, have: int, progress: bool) -> None
                 have += len(chunk)
                 if weights.size and have > weights.size:
                     discard(part)
-                    raise Failed(f"a file of more than {weights.size} bytes", _NETWORK, wrong=True)
+                    raise Failed(f"a file of more than {weights.size} bytes", NETWORK, wrong=True)
                 file.write(chunk)
                 bar.update(len(chunk))
     whole = total or weights.size
@@ -104,7 +103,7 @@ def _open(weights: WeightFile, part: Path, have: int) -> HTTPResponse:
                 part.unlink(missing_ok=True)
             if error.code in _TEMPORARY:
                 raise _Cut(f"HTTP {error.code} {error.reason}") from error
-            raise Failed(f"HTTP {error.code} {error.reason}", _NETWORK) from error
+            raise Failed(f"HTTP {error.code} {error.reason}", NETWORK) from error
     except (OSError, HTTPException) as error:
         raise _Cut(f"{type(error).__name__}: {error}") from error
     start = f"bytes {have}-"

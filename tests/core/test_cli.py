@@ -15,6 +15,7 @@ from lightsam_plugins.cli import demo_cases
 from lightsam_plugins.cli.app import build_app
 from lightsam_plugins.cli.demo_cases import CASES, load_photo
 from lightsam_plugins.cli.doctor import CELL
+from lightsam_plugins.cli.progress import Bar
 from lightsam_plugins.errors import UnknownModel, UnsupportedPrompt
 from lightsam_plugins.registry import list_models, model_card
 from lightsam_plugins.segmenter import Segmenter
@@ -84,6 +85,15 @@ def test_help_of_a_command_has_examples(command):
     assert f"lightsam {command}" in done.stdout.split("Examples:")[1]
 
 
+@pytest.mark.parametrize("command", [[], *([command] for command in COMMANDS)])
+def test_help_shows_flags_without_a_type(command):
+    """A flag, --help included, does not look as if a value had to follow it."""
+    text = lightsam(*command, "--help").stdout
+
+    assert "Show this message" in text
+    assert "<bool>" not in text
+
+
 def test_error_is_a_panel_without_traceback():
     """An error of the package is told in words, with the next step, and ends with exit code 1."""
     done = lightsam("download", "mobilsam")
@@ -124,6 +134,13 @@ def test_debug_after_two_dashes_is_an_argument():
         (["--point", "1,2", "-o", "cell.png"], "cell.png is the photo itself"),
         (["--point", "1,2", "--json", "cell.png"], "cell.png is the photo itself"),
         (["--nonsense"], "No such option"),
+        (
+            ["--box", "1", "2", "3", "4"],
+            "unexpected: 2 3 4; coordinates are joined by commas, without spaces",
+        ),
+        (["--point", "1,", "2.5"], "unexpected: 2.5; coordinates are joined by commas"),
+        (["dog.png", "--point", "1,2"], "unexpected: dog.png"),
+        (["--point", "1,2,0"], "only clicks beside the object; give one on it as well"),
     ],
 )
 def test_wrong_use_of_segment_is_told_and_ends_with_2(cell, monkeypatch, args, message):
@@ -206,6 +223,25 @@ def test_output_that_cannot_be_written_is_an_error(cell, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["cell.png"]
 
 
+def test_a_missing_photo_leaves_no_folder(tmp_path, monkeypatch):
+    """Where the photo cannot be read nothing is created, not even the folder of the results."""
+    monkeypatch.chdir(tmp_path)
+
+    assert lightsam("segment", "gone.jpg", "--point", "1,2", "-o", "new/a.png").exit_code == 1
+    assert lightsam("everything", "gone.jpg", "-o", "new/a.json", "--overlays", "new/b").exit_code == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("default:all coordinates lie in:UserWarning")
+def test_segment_tells_that_coordinates_are_pixels(cell, tmp_path):
+    """A click in parts of the photo is answered, and one line says what the coordinates are."""
+    done = lightsam("segment", cell, "--point", "0.5,0.4", "-o", tmp_path / "out.png")
+
+    assert done.exit_code == 0
+    assert "warning: all coordinates lie in 0..1" in done.stderr
+    assert "UserWarning" not in done.output
+
+
 def test_models_as_json_holds_every_card():
     """`models --json` has licence, source and prompts of every model, and where it is on disk."""
     cards = {card["name"]: card for card in json.loads(lightsam("models", "--json").stdout)}
@@ -277,6 +313,30 @@ def test_demo_writes_a_picture_for_every_case(tmp_path):
     assert min(read(tmp_path / "demo" / "overview.jpg").shape[:2]) > 900
     assert all(name in done.stdout for name in names)
     assert str((tmp_path / "demo").resolve()) in done.stderr
+
+
+def test_demo_moves_its_bar_within_an_image(tmp_path, monkeypatch):
+    """Everything mode has the grid that was asked for, and each chunk of its clicks moves the one bar."""
+    asked, places = [], []
+    everything, update = Segmenter.everything, Bar.update
+
+    def seen(self, image, **options):
+        asked.append(options["points_per_side"])
+        return everything(self, image, points_per_batch=4, **options)
+
+    def moved(self, task, **fields):
+        places.append(fields["completed"])
+        update(self, task, **fields)
+
+    monkeypatch.setattr(Segmenter, "everything", seen)
+    monkeypatch.setattr(Bar, "update", moved)
+    monkeypatch.setattr(demo_cases, "CASES", [case for case in CASES if case.name in ("box", "everything")])
+
+    done = lightsam("demo", "-o", tmp_path, "--points-per-side", 4)
+
+    assert done.exit_code == 0
+    assert asked == [4]
+    assert places == [0, 1, 1.25, 1.5, 1.75, 2]
 
 
 def test_demo_leaves_out_what_a_model_cannot_do(tmp_path, monkeypatch):

@@ -205,6 +205,15 @@ def test_no_prompts_no_masks(loaded: Loaded) -> None:
     assert len(loaded.model.segment(loaded.embedding, **{kind: []})) == 0
 
 
+def test_clicks_beside_the_object_alone_are_no_error(loaded: Loaded) -> None:
+    """A click of label 0 alone points at nothing, and is still answered by one mask, where such clicks are taken."""
+    if "negative_point" in loaded.model.spec.prompts:
+        masks = loaded.model.segment(loaded.embedding, points=[[120, 90]], point_labels=[0])
+
+        assert (len(masks), masks.dense().shape) == (1, (1, 300, 400))
+        assert np.isfinite(masks.logits).all()
+
+
 def test_what_the_card_excludes_is_refused(loaded: Loaded) -> None:
     """Each kind of prompt that is not on the card raises `UnsupportedPrompt`; the others work alone."""
     kinds = {

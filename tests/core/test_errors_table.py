@@ -94,6 +94,7 @@ def provoke(nano, download, tmp_path):
         "box with NaN": lambda: nano.segment(PHOTO, boxes=[box, [np.nan, 2, 30, 40]]),
         "inverted box": lambda: nano.segment(PHOTO, boxes=[[30, 2, 10, 40]]),
         "box outside the image": lambda: nano.segment(PHOTO, boxes=[[100, 100, 120, 130]]),
+        "click outside the image": lambda: nano.segment(PHOTO, points=[[5, 5], [100, 20]]),
         "boxes of the wrong shape": lambda: nano.segment(PHOTO, boxes=[[1, 2, 3], [4, 5, 6]]),
         "labels that do not match points": lambda: nano.segment(PHOTO, points=points, point_labels=[1, 0, 1]),
         "background click on a model without": lambda: make_prompts(

@@ -224,6 +224,7 @@ def test_candidates() -> None:
     assert masks.best().candidates == 1
     assert some().best().scores.tolist() == some().scores.tolist()
     assert repr(masks) == "Masks(6 masks, 3 candidates an object, image 90x60)"
+    assert repr(masks[0]).startswith("Masks(1 mask, ")
 
 
 def test_no_masks() -> None:

@@ -63,8 +63,8 @@ def test_box_forms(boxes: object) -> None:
 
 
 def test_prompts_across_the_border_are_clipped() -> None:
-    """Boxes and points that touch or cross the border are clipped to the image."""
-    batch = prompts(boxes=[[-5, -5, 1000, 20], [0, 0, 100, 50]], points=[[[-3, 70]], [[100, 50]]])
+    """Boxes and points that touch or cross the border are clipped to the image, points up to 16 pixels off it."""
+    batch = prompts(boxes=[[-5, -5, 1000, 20], [0, 0, 100, 50]], points=[[[-16, 66]], [[100, 50]]])
 
     assert batch.boxes is not None
     np.testing.assert_allclose(batch.boxes[0], [0, 0, 1024, 204.8], rtol=1e-6)
@@ -138,6 +138,15 @@ def test_empty_points_beside_boxes_are_no_clicks() -> None:
         (
             {"boxes": [[1, 2, 3, 4], [1, 2]]},
             "boxes is not an array of numbers: expected rows of equal length",
+        ),
+        (
+            {"points": [[1, 2], [9, 67]]},
+            r"a click of object 0 lies outside the image: expected x 0..100, y 0..50, or at most 16 .*\[9.0, 67.0\]",
+        ),
+        ({"points": [[[1, 2]], [[640, 2]]], "point_labels": [[1], [0]]}, "a click of object 1 lies outside"),
+        (
+            {"points": [[1, 2]], "point_labels": ["a"]},
+            "point_labels is not an array of numbers: expected the numbers 1 .foreground., 0 .background. or -1",
         ),
         ({"boxes": "box"}, "boxes is not an array of numbers: .* got dtype"),
         ({"points": [10, 20]}, r"points have the wrong shape: .* got \(2,\). A single click is \[\[x, y\]\]"),
@@ -217,6 +226,42 @@ def test_unsupported_everything() -> None:
     """A model without everything mode says so before any work is done."""
     with pytest.raises(UnsupportedPrompt, match="weak does not take everything mode"):
         require_everything(dataclasses.replace(SPEC, name="weak", prompts=frozenset({"box"})))
+
+
+def test_how_far_a_click_may_be_off_grows_with_the_image() -> None:
+    """A tenth of the longer side is clipped, more is an error; a place that holds no click may lie anywhere."""
+    frame = Frame(height=500, width=1000, side=1024)
+    batch = make_prompts(SPEC, frame, points=[[-100, 600], [5000, 5000]], point_labels=[1, -1])
+
+    np.testing.assert_allclose(batch.points[0, 0], [0, 512])
+    with pytest.raises(PromptError, match="at most 100 pixels from there, got .-101.0, 600.0."):
+        make_prompts(SPEC, frame, points=[[-101, 600]])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"points": [[0.3, 0.4]]},
+        {"boxes": [0.1, 0.2, 0.5, 1]},
+        {"boxes": [0, 0, 1, 1], "points": [[0.5, 0.5]]},
+        {"points": [[0.3, 0.4], [70, 7]], "point_labels": [1, -1]},
+    ],
+)
+def test_coordinates_in_parts_of_the_image_are_warned_of(given: dict[str, object]) -> None:
+    """Where all coordinates lie in 0..1 the user is told that they are pixels; the prompts are taken as they are."""
+    with pytest.warns(UserWarning, match="all coordinates lie in 0..1, .* 100 x 50: they are in pixels"):
+        assert len(prompts(**given)) == 1
+
+
+def test_whole_pixels_and_tiny_images_are_not_warned_of() -> None:
+    """The first pixel, a box around it, one larger coordinate, and an image of 8 pixels are what they say."""
+    tiny = Frame(height=8, width=8, side=1024)
+
+    assert len(prompts(points=[[0, 0], [1, 1]])) == len(prompts(boxes=[0, 0, 1, 1])) == 1
+    assert (
+        len(prompts(boxes=[0.5, 0.5, 1.5, 1])) == len(prompts(boxes=[0, 0, 9, 9], points=[[0.5, 0.5]])) == 1
+    )
+    assert len(make_prompts(SPEC, tiny, points=[[0.5, 0.5]])) == 1
 
 
 def test_the_users_arrays_stay_as_they_were() -> None:

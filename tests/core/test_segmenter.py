@@ -1,7 +1,9 @@
 """The predictor, around networks whose masks are known exactly."""
 
 import dataclasses
+import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -308,6 +310,21 @@ def test_the_number_of_threads_is_left_alone(model: Segmenter) -> None:
     model.everything(IMAGE, points_per_side=2)
 
     assert (torch.get_num_threads(), torch.is_inference_mode_enabled(), torch.is_grad_enabled()) == before
+
+
+def test_repr_of_an_embedding_is_one_line(model: Segmenter) -> None:
+    """An embedding shows its model, its image, the frame and its size, and no tensor."""
+    shown = repr(model.embed(np.zeros((30, 40, 3), np.uint8)))
+
+    assert re.fullmatch(r"Embedding\('wand', image 40x30, 256 px pad, \d+\.\d MB\)", shown)
+
+
+def test_the_warning_of_coordinates_names_the_line_of_the_user(model: Segmenter) -> None:
+    """The warning of coordinates in 0..1 points at the call of `segment`, not into the package."""
+    with pytest.warns(UserWarning, match="they are in pixels") as caught:
+        model.segment(IMAGE, points=[[0.5, 0.5]])
+
+    assert Path(caught[0].filename).name == "test_segmenter.py"
 
 
 def test_repr_says_what_it_is(model: Segmenter) -> None:

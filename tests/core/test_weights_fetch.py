@@ -122,7 +122,8 @@ def test_every_source_is_listed(server: HubServer, tmp_path: pathlib.Path) -> No
         DownloadError, match=r"Hub someone/fake-sam \(main\): .*NotFound.*none\.pt: HTTP 404"
     ) as caught:
         fetch(spec, progress=False)
-    assert "weights=PATH" in str(caught.value)
+    assert "weights=PATH to load('fake'), or --weights PATH" in str(caught.value)
+    assert str(caught.value).count("Check the network") == 1
 
 
 def test_no_network(server: HubServer, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +190,8 @@ def test_offline(
     server.add_hub(REPO, "fake.pt", CONTENT)
     monkeypatch.setenv(variable, "1")
     with pytest.raises(
-        DownloadError, match=rf"'fake\.pt' of 'fake'.*{variable} is set.*lightsam download fake"
+        DownloadError,
+        match=rf"'fake\.pt' of 'fake'.*{variable} is set.*lightsam download fake.*--weights PATH",
     ):
         fetch(model(repo=REPO))
     with pytest.raises(DownloadError, match="offline=True"):
