@@ -10,6 +10,7 @@ from lightsam_plugins.cards import (
     mobile_sam,
     mobile_sam_v2,
     nano,
+    repvit_sam,
     sam_vit,
     tiny_sam,
 )
@@ -23,6 +24,7 @@ CARDS: tuple[ModelSpec, ...] = (
     *mobile_sam.CARDS,
     *mobile_sam_v2.CARDS,
     *nano.CARDS,
+    *repvit_sam.CARDS,
     *sam_vit.CARDS,
     *tiny_sam.CARDS,
 )

@@ -1,12 +1,12 @@
 """RepViT, a convolutional encoder that is laid out like a vision transformer.
 
-Paper: RepViT (https://arxiv.org/abs/2307.09283), as changed by EdgeSAM (https://arxiv.org/abs/2312.06660): the
-maps of the last two stages are added up, and SAM's neck follows. Activations stay channels-last throughout.
+Paper: RepViT (https://arxiv.org/abs/2307.09283); `RepViT` is as changed by EdgeSAM (https://arxiv.org/abs/2312.06660):
+the maps of the last two stages are added up, and SAM's neck follows. Activations stay channels-last throughout.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -67,17 +67,26 @@ class Block(nn.Module):
 
     Args:
         in_channels: Channels in.
-        out_channels: Channels out; another number only at stride 2.
-        stride: 1, or 2 for the first block of a stage.
+        out_channels: Channels out; another number only in the first block of a stage.
+        stride: Stride of the first block of a stage; 1 in all others.
         excite: The cells' mixture is scaled by squeeze and excitation.
+        branches: Makes what mixes the cells of a block that keeps its channels, from their number.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, stride: int = 1, excite: bool = False) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int = 1,
+        excite: bool = False,
+        branches: Callable[[int], nn.Module] = DepthwiseBranches,
+    ) -> None:
         super().__init__()
         quarter = max(8, (in_channels // 4 + 4) // 8 * 8)  # the nearest multiple of 8
         scaling = SqueezeExcite(in_channels, quarter) if excite else nn.Identity()
-        if stride == 1:
-            self.token_mixer = nn.Sequential(DepthwiseBranches(in_channels), scaling)
+        if in_channels == out_channels:
+            self.token_mixer = nn.Sequential(branches(in_channels), scaling)
         else:
             spatial = ConvBN(in_channels, in_channels, 3, stride=stride, groups=in_channels)
             self.token_mixer = nn.Sequential(spatial, scaling, ConvBN(in_channels, out_channels))
@@ -88,6 +97,37 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.channel_mixer(self.token_mixer(x))
+
+
+def stages(
+    widths: Sequence[int],
+    depths: Sequence[int],
+    *,
+    last_stride: int = 2,
+    branches: Callable[[int], nn.Module] = DepthwiseBranches,
+) -> nn.ModuleList:
+    """The stem and the blocks of all stages, one after the other: (B, 3, S, S) to (B, widths[-1], H, H).
+
+    Args:
+        widths: Channels of the stages.
+        depths: Blocks of each stage, without the one that leads to it.
+        last_stride: Stride of the block that leads to the last stage.
+        branches: As in `Block`.
+
+    Returns:
+        As many modules as there are blocks, and one; H is S / 32, or S / 16 where `last_stride` is 1.
+    """
+    half, width = widths[0] // 2, widths[0]
+    stem = nn.Sequential(ConvBN(3, half, 3, stride=2), GELU(), ConvBN(half, width, 3, stride=2))
+    layers = nn.ModuleList([stem])
+    for channels, depth in zip(widths, depths, strict=True):
+        if channels != width:
+            layers.append(Block(width, channels, stride=last_stride if channels == widths[-1] else 2))
+        # Every other block is scaled, but not the last of a stage.
+        excited = (i % 2 == 0 and i < depth - 1 for i in range(depth))
+        layers.extend(Block(channels, channels, excite=excite, branches=branches) for excite in excited)
+        width = channels
+    return layers
 
 
 class Upsampled(nn.Module):
@@ -117,16 +157,7 @@ class RepViT(nn.Module):
         out_channels: int = 256,
     ) -> None:
         super().__init__()
-        half, width = widths[0] // 2, widths[0]
-        stem = nn.Sequential(ConvBN(3, half, 3, stride=2), GELU(), ConvBN(half, width, 3, stride=2))
-        self.features = nn.ModuleList([stem])
-        for channels, depth in zip(widths, depths, strict=True):
-            if channels != width:
-                self.features.append(Block(width, channels, stride=2))
-            # Every other block is scaled, but not the last of a stage.
-            excited = (i % 2 == 0 and i < depth - 1 for i in range(depth))
-            self.features.extend(Block(channels, channels, excite=excite) for excite in excited)
-            width = channels
+        self.features = stages(widths, depths)
         self.last_stage = len(self.features) - depths[-1] - 1
         self.fuse_stage2 = nn.Conv2d(widths[2], out_channels, 1, bias=False)
         self.fuse_stage3 = Upsampled(widths[3], out_channels)

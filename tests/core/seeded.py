@@ -17,6 +17,7 @@ from lightsam_plugins.models.efficientvit import EPS, EfficientViT
 from lightsam_plugins.models.efficientvit_sam import ImageEncoder
 from lightsam_plugins.models.mobile_sam_v2 import MobileSamV2
 from lightsam_plugins.models.rep_vit import RepViT
+from lightsam_plugins.models.repvit_sam import ImageEncoder as RepVitEncoder
 from lightsam_plugins.models.sam_mask_decoder import MaskDecoder
 from lightsam_plugins.models.sam_network import SamNetwork
 from lightsam_plugins.models.sam_prompt_encoder import PromptEncoder
@@ -68,6 +69,9 @@ MINIATURES: dict[str, Callable[[], torch.nn.Module]] = {
     ),
     "lightsam_plugins.models.efficient_sam": lambda: build_ti(depth=2),
     "lightsam_plugins.models.mobile_sam_v2": lambda: narrow(MobileSamV2(tiny_vit(), detector())),
+    "lightsam_plugins.models.repvit_sam": lambda: narrow(
+        SamNetwork(RepVitEncoder((8, 16, 24, 32), (1, 2, 3, 2), out_channels=WIDTH))
+    ),
     "lightsam_plugins.models.tiny_sam": lambda: narrow(TinySam(tiny_vit())),
     "lightsam_plugins.models.sam_vit": lambda: narrow(
         SamNetwork(ViTDet(WIDTH, depth=2, heads=2, whole=[1], out_channels=WIDTH))
