@@ -11,7 +11,7 @@ CARDS = (
         weights=WeightFile(
             filename="nano.safetensors",
             size=5_912_062,
-            sha256="665b61b8f8676369ab088a9938a2021dd3ac8680d8dd3c14dbaf5be84485631c",
+            sha256="aa1b6012dbd26eda56db842dc3811b20b7a21d8e40e0cfaa8c4d63b23558f3b5",
             bundled=True,
         ),
         params=2_949_599,
