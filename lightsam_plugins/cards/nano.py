@@ -11,7 +11,7 @@ CARDS = (
         weights=WeightFile(
             filename="nano.safetensors",
             size=5_912_062,
-            sha256="aa1b6012dbd26eda56db842dc3811b20b7a21d8e40e0cfaa8c4d63b23558f3b5",
+            sha256="6c30ccd8e0c06851bf9049c40824bea7176703713fac053cd98c4dcd52873554",
             bundled=True,
         ),
         params=2_949_599,

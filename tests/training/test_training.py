@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from lightsam_plugins.models.nano import Nano
 from training import fast_upsample
+from training.average import average
 from training.augment import Pool
 from training.holdout import Case
 from training.losses import iou, rating_loss, total_loss
@@ -234,3 +235,17 @@ def test_what_spills_over_is_counted_once_and_by_place() -> None:
     case = Case("squares", np.zeros((48, 48, 3), np.uint8), wanted)
 
     assert spill(Model(), None, case) == [(80 / 320, 40 / 320), (0, 0)]
+
+
+def test_an_average_lies_between_its_two_networks(tmp_path) -> None:
+    """A share of 0.25 of the second is 0.75 of the first; other architectures are refused."""
+    first, second, other, out = (tmp_path / f"{name}.safetensors" for name in ("a", "b", "c", "out"))
+    save_file({"w": torch.full((2,), 1.0)}, first)
+    save_file({"w": torch.full((2,), 3.0)}, second)
+    save_file({"w": torch.zeros(3)}, other)
+
+    average(first, second, 0.25, out)
+
+    assert load_file(out)["w"].tolist() == [1.5, 1.5]
+    with pytest.raises(SystemExit, match="are not of one architecture"):
+        average(first, other, 0.5, out)
