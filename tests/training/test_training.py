@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from lightsam_plugins.models.nano import Nano
 from training import fast_upsample
-from training.average import average
 from training.augment import Pool
+from training.average import average
 from training.holdout import Case
 from training.losses import iou, rating_loss, total_loss
 from training.protocol import box_of, deepest, spill
