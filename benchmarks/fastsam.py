@@ -15,22 +15,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
 import lightsam_plugins as ls
-
-SETTINGS: dict[str, Any] = {
-    "imgsz": 1024,
-    "conf": 0.4,
-    "iou": 0.9,
-    "retina_masks": True,
-    "device": "cpu",
-    "verbose": False,
-}
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -53,11 +43,10 @@ def main() -> None:
         os.environ |= {"YOLO_CONFIG_DIR": folder, "YOLO_OFFLINE": "true"}
         from ultralytics.models import FastSAM
 
-        from tests.adapters.official_fastsam import seeded_model
+        from tests.adapters.official_fastsam import SETTINGS, save, seeded_model
 
         path = Path(folder) / "FastSAM-s.pt"
-        model = seeded_model(image).half()
-        torch.save({"epoch": -1, "model": model, "ema": None, "train_args": {"task": "segment"}}, path)
+        save(seeded_model(image), path)
         official, ours = FastSAM(str(path)), ls.load("fastsam-s", weights=path, device="cpu")
     torch.set_num_threads(options.threads)
     reverse = np.ascontiguousarray(image[..., ::-1])

@@ -1,9 +1,9 @@
 """Everything mode: click on a grid of points, keep the good masks, once each.
 
 The steps are those of SAM's automatic mask generator; a network that proposes all objects at once is asked once a
-crop, as if by a single click, and one with a detector
-gets the boxes of that instead of clicks. Filters and suppression work on low-resolution
-logits; only the masks that are left are ever upsampled, and only inside their own boxes.
+crop, as if by a single click, and one with a detector gets the boxes of that instead of clicks. Filters and
+suppression work on low-resolution logits; only the masks that are left are ever upsampled, and only inside their own
+boxes.
 """
 
 from __future__ import annotations

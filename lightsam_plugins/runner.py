@@ -65,10 +65,21 @@ class Runner:
             batch = torch.stack([inputs[row] for row in rows]).to(self.device, self.dtype)
             features = self._network.encode(batch)
             found |= {row: _row(features, place, len(rows)) for place, row in enumerate(rows)}
-        if self.detects:  # not run here: prompts do without, and everything mode may never come
-            for row, image in enumerate(images):
-                found[row]["detector_image"] = detector_image(image)[None].to(self.device)
         return [Embedding(found[row], frame, spec.name) for row, frame in enumerate(frames)]
+
+    def embed(self, images: list[UInt8Array]) -> list[Embedding]:
+        """As `encode`, to be kept: with the image for the detector, of which everything mode may be in need later.
+
+        The detector is not run here, since prompts do without it.
+        """
+        embeddings = self.encode(images)
+        if not self.detects:
+            return embeddings
+        seen = [detector_image(image)[None].to(self.device) for image in images]
+        return [
+            replace(one, features={**one.features, "detector_image": pixels})
+            for one, pixels in zip(embeddings, seen, strict=True)
+        ]
 
     def fit(self, embedding: Embedding) -> Embedding:
         """The embedding on this device and in this precision.

@@ -98,10 +98,10 @@ class Segmenter:
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise OptionError("batch_size", expected="a whole number >= 1", got=repr(batch_size))
         if not isinstance(image, list | tuple):
-            return self._runner.encode([load_image(cast("ImageLike", image))])[0]
+            return self._runner.embed([load_image(cast("ImageLike", image))])[0]
         embeddings: list[Embedding] = []
         for start in range(0, len(image), batch_size):
-            embeddings += self._runner.encode([load_image(one) for one in image[start : start + batch_size]])
+            embeddings += self._runner.embed([load_image(one) for one in image[start : start + batch_size]])
         return embeddings
 
     def segment(

@@ -29,7 +29,7 @@ def other_microscope(image: UInt8, rng: Generator) -> UInt8:
         grey = halos(grey, rng)
     if rng.random() < 0.4:
         cells = int(rng.integers(1, 4))
-        grey = grey + np.float32(rng.uniform(0.03, 0.18)) * field(grey.shape, rng, cells)
+        grey = grey + np.float32(rng.uniform(0.03, 0.18)) * smooth_noise(grey.shape, rng, cells)
     if rng.random() < 0.4:
         grey = cv2.GaussianBlur(grey, (0, 0), rng.uniform(0.4, 2.2))
     span = rng.uniform(50, 235)
@@ -46,8 +46,8 @@ def halos(grey: np.ndarray, rng: Generator) -> np.ndarray:
     return keep * grey + (1 - keep) * 0.5 + np.float32(rng.uniform(0.4, 1.6)) * (grey - surroundings)
 
 
-def field(shape: tuple[int, ...], rng: Generator, cells: int) -> np.ndarray:
-    """Smooth noise of about unit deviation over (H, W)."""
+def smooth_noise(shape: tuple[int, ...], rng: Generator, cells: int) -> np.ndarray:
+    """(H, W) float32 noise of about unit deviation, smooth at H / cells pixels."""
     coarse = rng.standard_normal((cells + 3, cells + 3)).astype(np.float32)
     return cv2.resize(coarse, shape[1::-1], interpolation=cv2.INTER_CUBIC)
 
@@ -62,9 +62,13 @@ def cytoplasm(image: np.ndarray, labels: Labels, rng: Generator, radius: float) 
         radius: Of the bodies, in pixels.
     """
     distance = cv2.distanceTransform((labels == 0).astype(np.uint8), cv2.DIST_L2, 5)
-    reach = radius * rng.uniform(0.3, 1.4) * (1 + 0.35 * field(labels.shape, rng, int(rng.integers(5, 14))))
+    reach = (
+        radius
+        * rng.uniform(0.3, 1.4)
+        * (1 + 0.35 * smooth_noise(labels.shape, rng, int(rng.integers(5, 14))))
+    )
     inside = cv2.GaussianBlur((distance < reach).astype(np.float32), (0, 0), rng.uniform(0.6, 2.5))[..., None]
-    grain = 1 + rng.uniform(0, 0.2) * field(labels.shape, rng, int(rng.integers(20, 70)))[..., None]
+    grain = 1 + rng.uniform(0, 0.2) * smooth_noise(labels.shape, rng, int(rng.integers(20, 70)))[..., None]
     colour = image.mean((0, 1)) * rng.uniform(0.6, 1.35) + rng.normal(0, 12, 3)
     amount = np.float32(rng.uniform(0.3, 0.95))
     return image * (1 - amount * inside) + colour * grain * amount * inside

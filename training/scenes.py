@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from training.microscope import cytoplasm, other_microscope
+from training.microscope import cytoplasm, other_microscope, smooth_noise
 from training.sources import Labels, Sources, UInt8, read_cutout, read_rgb, read_texture
 
 MAX_OBJECTS = 60
@@ -49,19 +49,13 @@ def recolour(image: UInt8, rng: Generator, amount: float) -> UInt8:
     return np.clip(out, 0, 255).astype(np.uint8)
 
 
-def smooth_noise(rng: Generator, size: int, cells: int) -> np.ndarray:
-    """(size, size) float32 noise of about unit deviation, smooth at size / cells pixels."""
-    coarse = rng.standard_normal((cells + 3, cells + 3)).astype(np.float32)
-    return cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
-
-
 def background(sources: Sources, rng: Generator, size: int) -> UInt8:
     """A texture, a gradient, a garment photo or a natural photo, so that no one of them means 'background'."""
     kind = rng.random()
     if kind < 0.5:
         return texture_fill(sources, rng, size)
     if kind < 0.65:
-        field = np.stack([smooth_noise(rng, size, int(rng.integers(1, 4))) for _ in range(3)], -1)
+        field = np.stack([smooth_noise((size, size), rng, int(rng.integers(1, 4))) for _ in range(3)], -1)
         return np.clip(rng.uniform(20, 235, 3) + rng.uniform(2, 40) * field, 0, 255).astype(np.uint8)
     if kind < 0.8 and sources.garments:
         image = read_rgb(sources.garments[rng.integers(len(sources.garments))])
@@ -87,7 +81,7 @@ def blob(sources: Sources, rng: Generator, size: int) -> UInt8:
     alpha = np.zeros((size, size), np.uint8)
     cv2.fillPoly(alpha, [np.round(ring * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
     fill = texture_fill(sources, rng, size)
-    shade = 1 + rng.uniform(0, 0.35) * smooth_noise(rng, size, 2)[..., None]
+    shade = 1 + rng.uniform(0, 0.35) * smooth_noise((size, size), rng, 2)[..., None]
     return np.dstack([np.clip(fill * shade, 0, 255).astype(np.uint8), alpha])
 
 
@@ -231,7 +225,7 @@ def warp_labels(labels: Labels, rng: Generator, radius: float) -> Labels:
     cells = int(np.clip(size / radius, 4, 24))
     y, x = np.mgrid[0:size, 0:size].astype(np.float32)
     amount = rng.uniform(0.05, 0.3) * radius
-    dx, dy = (np.float32(amount) * smooth_noise(rng, size, cells) for _ in range(2))
+    dx, dy = (np.float32(amount) * smooth_noise((size, size), rng, cells) for _ in range(2))
     return cv2.remap(labels.astype(np.float32), x + dx, y + dy, cv2.INTER_NEAREST).astype(np.int32)
 
 

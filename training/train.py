@@ -70,7 +70,7 @@ def learning_rate(progress: float, step: int, highest: float = RATE) -> float:
 def forward(model: Nano, batch: Batch, generator: torch.Generator, device: str) -> tuple[torch.Tensor, float]:
     """The loss of one batch over one to three rounds of prompts, and the mean IoU of the first round."""
     session = begin(batch.labels, PROMPTS, generator)
-    targets = session.targets
+    targets = session.targets.to(device)
     features = model.encode(batch.images.to(device))
     labels = batch.labels[:, ::2, ::2].to(device)
     loss = 0.3 * edge_loss(features["keys"], labels, batch.complete.to(device))
@@ -80,18 +80,17 @@ def forward(model: Nano, batch: Batch, generator: torch.Generator, device: str) 
         prompts = to_device(session.batch(), device)
         logits, rated = model.decoder(features, prompts)
         answers = clean(logits.detach().float(), prompts, batch.images.shape[-1])  # what a user will see
-        step, true = total_loss(logits, rated, targets.to(device), answers)
+        step, true = total_loss(logits, rated, targets, answers)
+        best = torch.arange(len(rated)), rated.detach().argmax(1)
+        quality = soft_iou(logits[best], targets)
         loss = loss + step / rounds
-        chosen = logits[torch.arange(len(rated)), rated.detach().argmax(1)]
-        quality = soft_iou(chosen, targets.to(device))
-        if index:  # one more click must not make a mask worse
+        if index == 0:
+            reached = float(true[best].mean())
+        else:  # one more click must not make a mask worse
             loss = loss + functional.relu(before - quality).mean()
         before = quality.detach()
-        if index == 0:
-            reached = float(true.gather(1, rated.argmax(1, keepdim=True)).mean())
         if index + 1 < rounds:
-            best = rated.detach().argmax(1)
-            session.correct(answers[torch.arange(len(best)), best].cpu(), keep_mask=0.65)
+            session.correct(answers[best].cpu(), keep_mask=0.65)
     return loss, reached
 
 

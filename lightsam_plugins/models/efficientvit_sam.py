@@ -77,7 +77,7 @@ class ImageEncoder(nn.Module):
         return self.norm(self.neck(self.backbone(images)[:-4:-1]))
 
 
-def large_encoder(*, depths: Sequence[int], neck_depth: int) -> ImageEncoder:
+def _large_encoder(*, depths: Sequence[int], neck_depth: int) -> ImageEncoder:
     """An encoder of five stages, for images of 512 pixels."""
     backbone = EfficientViT(
         kinds=("res", "fused", "fused", "inverted", "attention"),
@@ -91,7 +91,7 @@ def large_encoder(*, depths: Sequence[int], neck_depth: int) -> ImageEncoder:
 
 def l2_encoder() -> ImageEncoder:
     """The encoder of L2 without weights."""
-    return large_encoder(depths=(1, 2, 2, 8, 8), neck_depth=12)
+    return _large_encoder(depths=(1, 2, 2, 8, 8), neck_depth=12)
 
 
 def _large(encoder: ImageEncoder) -> SamNetwork:
@@ -112,12 +112,12 @@ def _extra_large(*, depths: Sequence[int], neck_depth: int) -> SamNetwork:
 
 def build_l0() -> SamNetwork:
     """L0 without weights."""
-    return _large(large_encoder(depths=(1, 1, 1, 4, 4), neck_depth=4))
+    return _large(_large_encoder(depths=(1, 1, 1, 4, 4), neck_depth=4))
 
 
 def build_l1() -> SamNetwork:
     """L1 without weights."""
-    return _large(large_encoder(depths=(1, 1, 1, 6, 6), neck_depth=8))
+    return _large(_large_encoder(depths=(1, 1, 1, 6, 6), neck_depth=8))
 
 
 def build_l2() -> SamNetwork:

@@ -41,11 +41,17 @@ class LayerNorm2d(nn.LayerNorm):
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
-def folded(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weight and bias of the one convolution that is `conv` (without bias), then `bn` by its running statistics."""
+def scale_and_shift(bn: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+    """The factor and the summand of each channel that `bn` comes to by its running statistics."""
     mean, variance = bn.get_buffer("running_mean"), bn.get_buffer("running_var")
     scale = bn.weight * torch.rsqrt(variance + bn.eps)
-    return conv.weight * scale[:, None, None, None], bn.bias - mean * scale
+    return scale, bn.bias - mean * scale
+
+
+def folded(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight and bias of the one convolution that is `conv` (without bias), then `bn` by its running statistics."""
+    scale, shift = scale_and_shift(bn)
+    return conv.weight * scale[:, None, None, None], shift
 
 
 def conv_bn(x: torch.Tensor, conv: nn.Conv2d, bn: nn.BatchNorm2d) -> torch.Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lightsam_plugins.models.layers import ConvBN, sam_neck
+from lightsam_plugins.models.layers import ConvBN, sam_neck, scale_and_shift
 from lightsam_plugins.models.rep_vit import stages
 from lightsam_plugins.models.sam_network import SamNetwork
 
@@ -32,10 +32,9 @@ class NormedBranches(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         weight, bias = self.conv.folded()
-        mean, variance = self.bn.get_buffer("running_mean"), self.bn.get_buffer("running_var")
-        scale = self.bn.weight * torch.rsqrt(variance + self.bn.eps)
+        scale, shift = scale_and_shift(self.bn)
         weight = (weight + F.pad(self.conv1.weight + 1, (1, 1, 1, 1))) * scale[:, None, None, None]
-        bias = self.bn.bias + (bias + self.conv1.get_parameter("bias") - mean) * scale
+        bias = (bias + self.conv1.get_parameter("bias")) * scale + shift
         return F.conv2d(x, weight, bias, padding=1, groups=x.shape[1])
 
 

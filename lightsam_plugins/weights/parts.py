@@ -29,19 +29,18 @@ def own_files(spec: ModelSpec, weights: str | Path | Mapping[str, str | Path]) -
     Raises:
         WeightsError: A part the model does not have, or a folder without some of its files.
     """
-    parts = {file.part: Path(file.filename).name for file in spec.files}
     if isinstance(weights, Mapping):
-        return _named(spec, weights, parts)
-    folder = Path(weights)
+        return _named(spec, weights)
+    folder, parts = Path(weights), _parts(spec)
     if not spec.more_weights or not folder.is_dir():
         return {WHOLE: folder}
     missing = [f"{name} ({part})" for part, name in parts.items() if not (folder / name).is_file()]
     if missing:
         raise WeightsError(
             f"the folder {str(folder)!r} lacks weights of {spec.name!r}",
-            expected=_listed(parts),
+            expected=_listed(spec),
             got=f"no {', no '.join(missing)}",
-            hint=f"Files of other names: {_example(parts)}; a part left out is downloaded.",
+            hint=f"Files of other names: {_example(spec)}; a part left out is downloaded.",
         )
     return {part: folder / name for part, name in parts.items()}
 
@@ -70,29 +69,34 @@ def read_parts(
         }
     tensors = read_tensors(files[WHOLE])
     if spec.more_weights and not network.state_dict().keys() <= tensors.keys():
-        parts = {file.part: Path(file.filename).name for file in spec.files}
         raise WeightsError(
             f"the weights {str(files[WHOLE])!r} are not all that {spec.name!r} needs",
-            expected=_listed(parts),
-            hint=f"Pass their folder, or {_example(parts)}; a part left out is downloaded.",
+            expected=_listed(spec),
+            hint=f"Pass their folder, or {_example(spec)}; a part left out is downloaded.",
         )
     return tensors
 
 
-def _named(spec: ModelSpec, weights: Mapping[str, str | Path], parts: Mapping[str, str]) -> dict[str, Path]:
+def _parts(spec: ModelSpec) -> dict[str, str]:
+    """Part -> name of its official file."""
+    return {file.part: Path(file.filename).name for file in spec.files}
+
+
+def _named(spec: ModelSpec, weights: Mapping[str, str | Path]) -> dict[str, Path]:
     if not spec.more_weights:
         raise WeightsError(
             f"the weights of {spec.name!r} are one file",
             expected="a path",
             got=f"a mapping of {sorted(weights)}",
         )
+    parts = list(_parts(spec))
     unknown = sorted(set(map(str, weights)) - set(parts))
     if unknown:
         raise WeightsError(
             f"{spec.name!r} has no part {unknown[0]!r}",
-            expected=f"some of {list(parts)}",
+            expected=f"some of {parts}",
             got=str(sorted(map(str, weights))),
-            hint=f"For example {_example(parts)}; a part left out is downloaded.",
+            hint=f"For example {_example(spec)}; a part left out is downloaded.",
         )
     return {part: Path(path) for part, path in weights.items()}
 
@@ -107,9 +111,9 @@ def _placed(tensors: Mapping[str, torch.Tensor], places: Mapping[str, str]) -> d
     return placed
 
 
-def _listed(parts: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} ({part})" for part, name in parts.items())
+def _listed(spec: ModelSpec) -> str:
+    return ", ".join(f"{name} ({part})" for part, name in _parts(spec).items())
 
 
-def _example(parts: Mapping[str, str]) -> str:
-    return f"weights={{{', '.join(f'{part!r}: PATH' for part in parts)}}}"
+def _example(spec: ModelSpec) -> str:
+    return f"weights={{{', '.join(f'{part!r}: PATH' for part in _parts(spec))}}}"

@@ -6,6 +6,7 @@ Usage: official_fastsam.py FOLDER PHOTO...; writes FOLDER/FastSAM-s.pt, and for 
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +14,16 @@ import torch
 from torch import nn
 from ultralytics import FastSAM
 from ultralytics.nn.tasks import SegmentationModel
+
+# Those of FastSAM's authors.
+SETTINGS: dict[str, Any] = {
+    "imgsz": 1024,
+    "conf": 0.4,
+    "iou": 0.9,
+    "retina_masks": True,
+    "device": "cpu",
+    "verbose": False,
+}
 
 
 def seeded_model(photo: np.ndarray) -> SegmentationModel:
@@ -43,24 +54,20 @@ def seeded_model(photo: np.ndarray) -> SegmentationModel:
     return model
 
 
-def main(folder: Path, photos: list[Path]) -> None:
-    """Save the checkpoint as FastSAM's authors did, and predict with their settings."""
-    torch.set_num_threads(1)
-    model = seeded_model(cv2.imread(str(photos[0]))[..., ::-1].copy())
-    path = folder / "FastSAM-s.pt"
+def save(model: SegmentationModel, path: Path) -> None:
+    """Write a checkpoint as FastSAM's authors did: the module itself, in half precision."""
     torch.save({"epoch": -1, "model": model.half(), "ema": None, "train_args": {"task": "segment"}}, path)
+
+
+def main(folder: Path, photos: list[Path]) -> None:
+    """Save the checkpoint and predict with the authors' settings."""
+    torch.set_num_threads(1)
+    path = folder / "FastSAM-s.pt"
+    save(seeded_model(cv2.imread(str(photos[0]))[..., ::-1].copy()), path)
     predictor = FastSAM(str(path))
-    settings = {
-        "imgsz": 1024,
-        "conf": 0.4,
-        "iou": 0.9,
-        "retina_masks": True,
-        "device": "cpu",
-        "verbose": False,
-    }
     for photo in photos:
         start = time.process_time()
-        result = predictor.predict(str(photo), **settings)[0]
+        result = predictor.predict(str(photo), **SETTINGS)[0]
         seconds = time.process_time() - start
         np.savez(
             folder / f"{photo.stem}.npz",

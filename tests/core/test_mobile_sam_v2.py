@@ -10,7 +10,7 @@ import torch
 from fake_network import SPEC, Wand
 from seeded import detector, efficientvit_sam, photo, seeded_segmenter, tiny_vit
 
-from lightsam_plugins.detection import boxes_in_image
+from lightsam_plugins.detection import boxes_in_image, detector_image
 from lightsam_plugins.errors import Cancelled, OptionError
 from lightsam_plugins.models.mobile_sam_v2 import MobileSamV2, build_efficientvit_l2
 from lightsam_plugins.point_grid import crop_boxes
@@ -210,6 +210,24 @@ def test_prompts_do_without_the_detector() -> None:
 
     assert network.decoded == [1, 1]
     assert network.seen == []
+
+
+def test_the_image_for_the_detector_is_made_where_it_is_needed(monkeypatch) -> None:
+    """Once for everything mode and once for an embedding to keep; prompts on an image do without."""
+    made: list[int] = []
+
+    def counted(image: np.ndarray) -> torch.Tensor:
+        made.append(1)
+        return detector_image(image)
+
+    monkeypatch.setattr("lightsam_plugins.runner.detector_image", counted)
+    model, _ = given()
+    model.segment(photo(256, 256), points=[[120, 120]])
+    assert made == []
+    model.everything(photo(256, 256))
+    assert made == [1]
+    model.everything(model.embed(photo(256, 256)))
+    assert made == [1, 1]
 
 
 def test_an_embedding_is_enough(tmp_path) -> None:
