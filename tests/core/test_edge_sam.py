@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from literal import Layers, conv_bn, mixer_shapes, neck_shapes, scattered
 from seeded import seeded_network
 from torch.nn import functional as F
 
@@ -27,34 +28,22 @@ M1 = [
 SQUEEZED = {48: 16, 96: 24, 192: 48, 384: 96}  # a quarter, rounded to a multiple of 8
 
 
-def conv_bn(name, shape):
-    """A convolution without bias, and the batch norm after it."""
-    norm = {f"{name}.bn.{part}": (shape[0],) for part in ("weight", "bias", "running_mean", "running_var")}
-    return {f"{name}.c.weight": shape, f"{name}.bn.num_batches_tracked": (), **norm}
-
-
 def encoder_shapes():
     """Names and shapes of the published encoder."""
     shapes = conv_bn("features.0.0", (24, 3, 3, 3)) | conv_bn("features.0.2", (48, 24, 3, 3))
     before = 48
     for i, (width, stride, excite) in enumerate(M1, start=1):
-        cells, channels = f"features.{i}.token_mixer", f"features.{i}.channel_mixer.m"
+        cells = f"features.{i}.token_mixer"
         if stride == 1:
             shapes |= conv_bn(f"{cells}.0.conv", (width, 1, 3, 3)) | conv_bn(
                 f"{cells}.0.conv1", (width, 1, 1, 1)
             )
         else:
             shapes |= conv_bn(f"{cells}.0", (before, 1, 3, 3)) | conv_bn(f"{cells}.2", (width, before, 1, 1))
-        if excite:
-            inner = SQUEEZED[width]
-            shapes |= {f"{cells}.1.fc1.weight": (inner, width, 1, 1), f"{cells}.1.fc1.bias": (inner,)}
-            shapes |= {f"{cells}.1.fc2.weight": (width, inner, 1, 1), f"{cells}.1.fc2.bias": (width,)}
-        shapes |= conv_bn(f"{channels}.0", (2 * width, width, 1, 1))
-        shapes |= conv_bn(f"{channels}.2", (width, 2 * width, 1, 1))
+        shapes |= mixer_shapes(f"features.{i}", width, SQUEEZED[width] if excite else 0)
         before = width
     shapes |= {"fuse_stage2.weight": (256, 192, 1, 1), "fuse_stage3.op_list.0.weight": (256, 384, 1, 1)}
-    shapes |= {"neck.0.weight": (256, 256, 1, 1), "neck.2.weight": (256, 256, 3, 3)}
-    shapes |= {f"neck.{i}.{part}": (256,) for i in (1, 3) for part in ("weight", "bias")}
+    shapes |= neck_shapes(256)
     return {f"image_encoder.{name}": shape for name, shape in shapes.items()}
 
 
@@ -78,50 +67,30 @@ def test_every_key_and_shape(name):
 
 def literal_encoder(weights, x):
     """The published encoder from its tensors: nothing folded, torch's own bicubic, one block after the other."""
-
-    def conv(name, x, *, stride=1, groups=1):
-        kernel = weights[f"{name}.c.weight"]
-        x = F.conv2d(x, kernel, None, stride, kernel.shape[-1] // 2, groups=groups)
-        norm = (weights[f"{name}.bn.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
-        return F.batch_norm(x, *norm)
-
-    def norm(name, x):
-        x = (x - x.mean(1, keepdim=True)) / torch.sqrt(x.var(1, keepdim=True, unbiased=False) + 1e-6)
-        return x * weights[f"{name}.weight"][:, None, None] + weights[f"{name}.bias"][:, None, None]
-
-    x = conv("features.0.2", F.gelu(conv("features.0.0", x, stride=2)), stride=2)
+    layers = Layers(weights)
+    x = layers.stem(x)
     stages = {}
     for i, (width, stride, excite) in enumerate(M1, start=1):
-        cells, channels, before = f"features.{i}.token_mixer", f"features.{i}.channel_mixer.m", x.shape[1]
+        cells, before = f"features.{i}.token_mixer", x.shape[1]
         if stride == 1:
-            x = conv(f"{cells}.0.conv", x, groups=before) + conv(f"{cells}.0.conv1", x, groups=before) + x
+            both = (layers.conv(f"{cells}.0.{name}", x, groups=before) for name in ("conv", "conv1"))
+            x = sum(both, x)
         else:
-            x = conv(f"{cells}.0", x, stride=2, groups=before)
-        if excite:
-            fc1, fc2 = (
-                (weights[f"{cells}.1.{fc}.weight"], weights[f"{cells}.1.{fc}.bias"]) for fc in ("fc1", "fc2")
-            )
-            x = x * torch.sigmoid(F.conv2d(F.relu(F.conv2d(x.mean((2, 3), keepdim=True), *fc1)), *fc2))
-        x = x if stride == 1 else conv(f"{cells}.2", x)
-        x = x + conv(f"{channels}.2", F.gelu(conv(f"{channels}.0", x)))
+            x = layers.conv(f"{cells}.0", x, stride=2, groups=before)
+        x = layers.excite(f"{cells}.1", x) if excite else x
+        x = x if stride == 1 else layers.conv(f"{cells}.2", x)
+        x = layers.mix_channels(f"features.{i}.channel_mixer.m", x)
         stages[width] = x
     last = F.conv2d(stages[384], weights["fuse_stage3.op_list.0.weight"])
     last = F.interpolate(last, scale_factor=2, mode="bicubic", align_corners=False)
     x = F.conv2d(stages[192], weights["fuse_stage2.weight"]) + last
-    x = norm("neck.1", F.conv2d(x, weights["neck.0.weight"]))
-    return norm("neck.3", F.conv2d(x, weights["neck.2.weight"], padding=1))
+    return layers.neck(x)
 
 
 def random_encoder():
     """RepViT-M1 with no tensor at its initial value."""
     torch.manual_seed(0)
-    encoder = RepViT().eval()
-    for name, tensor in encoder.state_dict().items():
-        if name.endswith("running_var"):
-            tensor.uniform_(0.5, 1.5)
-        elif tensor.is_floating_point() and tensor.ndim == 1:
-            tensor.add_(torch.randn_like(tensor) * 0.2)
-    return encoder
+    return scattered(RepViT().eval())
 
 
 def test_the_encoder_equals_its_literal_form():

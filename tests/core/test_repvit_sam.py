@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from literal import Layers, conv_bn, mixer_shapes, neck_shapes, norm_shapes, scattered
 from torch.nn import functional as F
 
 from lightsam_plugins.models.repvit_sam import ImageEncoder, build
@@ -22,37 +23,20 @@ M2_3 = [
 SQUEEZED = {80: 24, 160: 40, 320: 80, 640: 160}  # a quarter, rounded to a multiple of 8
 
 
-def norm_shapes(name, channels):
-    """The tensors of a batch norm."""
-    parts = ("weight", "bias", "running_mean", "running_var")
-    return {f"{name}.num_batches_tracked": (), **{f"{name}.{part}": (channels,) for part in parts}}
-
-
-def conv_bn(name, shape):
-    """A convolution without bias, and the batch norm after it."""
-    return {f"{name}.c.weight": shape, **norm_shapes(f"{name}.bn", shape[0])}
-
-
 def encoder_shapes():
     """Names and shapes of the published encoder."""
     shapes = conv_bn("features.0.0", (40, 3, 3, 3)) | conv_bn("features.0.2", (80, 40, 3, 3))
     before = 80
     for i, (width, _, excite) in enumerate(M2_3, start=1):
-        cells, channels = f"features.{i}.token_mixer", f"features.{i}.channel_mixer.m"
+        cells = f"features.{i}.token_mixer"
         if width == before:
             shapes |= conv_bn(f"{cells}.0.conv", (width, 1, 3, 3)) | norm_shapes(f"{cells}.0.bn", width)
             shapes |= {f"{cells}.0.conv1.weight": (width, 1, 1, 1), f"{cells}.0.conv1.bias": (width,)}
         else:
             shapes |= conv_bn(f"{cells}.0", (before, 1, 3, 3)) | conv_bn(f"{cells}.2", (width, before, 1, 1))
-        if excite:
-            inner = SQUEEZED[width]
-            shapes |= {f"{cells}.1.fc1.weight": (inner, width, 1, 1), f"{cells}.1.fc1.bias": (inner,)}
-            shapes |= {f"{cells}.1.fc2.weight": (width, inner, 1, 1), f"{cells}.1.fc2.bias": (width,)}
-        shapes |= conv_bn(f"{channels}.0", (2 * width, width, 1, 1))
-        shapes |= conv_bn(f"{channels}.2", (width, 2 * width, 1, 1))
+        shapes |= mixer_shapes(f"features.{i}", width, SQUEEZED[width] if excite else 0)
         before = width
-    shapes |= {"neck.0.weight": (256, 640, 1, 1), "neck.2.weight": (256, 256, 3, 3)}
-    shapes |= {f"neck.{i}.{part}": (256,) for i in (1, 3) for part in ("weight", "bias")}
+    shapes |= neck_shapes(640)
     return {f"image_encoder.{name}": shape for name, shape in shapes.items()}
 
 
@@ -72,50 +56,27 @@ def test_every_key_and_shape():
 
 def literal_encoder(weights, x):
     """The published encoder from its tensors: nothing folded, one block after the other."""
-
-    def batch_norm(name, x):
-        return F.batch_norm(
-            x, *(weights[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
-        )
-
-    def conv(name, x, *, stride=1, groups=1):
-        kernel = weights[f"{name}.c.weight"]
-        x = F.conv2d(x, kernel, None, stride, kernel.shape[-1] // 2, groups=groups)
-        return batch_norm(f"{name}.bn", x)
-
-    def layer_norm(name, x):
-        x = (x - x.mean(1, keepdim=True)) / torch.sqrt(x.var(1, keepdim=True, unbiased=False) + 1e-6)
-        return x * weights[f"{name}.weight"][:, None, None] + weights[f"{name}.bias"][:, None, None]
-
-    def layer(name):
-        return weights[f"{name}.weight"], weights[f"{name}.bias"]
-
-    x = conv("features.0.2", F.gelu(conv("features.0.0", x, stride=2)), stride=2)
+    layers = Layers(weights)
+    x = layers.stem(x)
     for i, (width, stride, excite) in enumerate(M2_3, start=1):
-        cells, channels, before = f"features.{i}.token_mixer", f"features.{i}.channel_mixer.m", x.shape[1]
+        cells, before = f"features.{i}.token_mixer", x.shape[1]
         if width == before:
-            single = F.conv2d(x, *layer(f"{cells}.0.conv1"), groups=before)
-            x = batch_norm(f"{cells}.0.bn", conv(f"{cells}.0.conv", x, groups=before) + single + x)
+            single = F.conv2d(x, *layers.pair(f"{cells}.0.conv1"), groups=before)
+            x = layers.batch_norm(
+                f"{cells}.0.bn", layers.conv(f"{cells}.0.conv", x, groups=before) + single + x
+            )
         else:
-            x = conv(f"{cells}.0", x, stride=stride, groups=before)
-        if excite:
-            inner = F.relu(F.conv2d(x.mean((2, 3), keepdim=True), *layer(f"{cells}.1.fc1")))
-            x = x * torch.sigmoid(F.conv2d(inner, *layer(f"{cells}.1.fc2")))
-        x = x if width == before else conv(f"{cells}.2", x)
-        x = x + conv(f"{channels}.2", F.gelu(conv(f"{channels}.0", x)))
-    x = layer_norm("neck.1", F.conv2d(x, weights["neck.0.weight"]))
-    return layer_norm("neck.3", F.conv2d(x, weights["neck.2.weight"], padding=1))
+            x = layers.conv(f"{cells}.0", x, stride=stride, groups=before)
+        x = layers.excite(f"{cells}.1", x) if excite else x
+        x = x if width == before else layers.conv(f"{cells}.2", x)
+        x = layers.mix_channels(f"features.{i}.channel_mixer.m", x)
+    return layers.neck(x)
 
 
 def test_the_encoder_equals_its_literal_form():
     """At seeded weights the embedding is that of the published blocks run one by one, to float32 precision."""
     torch.manual_seed(0)
-    encoder, images = ImageEncoder().eval(), torch.randn(2, 3, 128, 128)
-    for name, tensor in encoder.state_dict().items():
-        if name.endswith("running_var"):
-            tensor.uniform_(0.5, 1.5)
-        elif tensor.is_floating_point() and tensor.ndim == 1:
-            tensor.add_(torch.randn_like(tensor) * 0.2)
+    encoder, images = scattered(ImageEncoder().eval()), torch.randn(2, 3, 128, 128)
 
     with torch.inference_mode():
         found, expected = encoder(images), literal_encoder(encoder.state_dict(), images)
