@@ -12,6 +12,7 @@ from lightsam_plugins.recognition import recognise
 from lightsam_plugins.registry import build_network, model_card
 from lightsam_plugins.segmenter import Segmenter
 from lightsam_plugins.weights import fetch, load_into
+from lightsam_plugins.weights.blank import Uninitialised
 from lightsam_plugins.weights.parts import WHOLE, own_files, read_parts
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ def load(
     target = resolve_device(device)
     precision = resolve_dtype(dtype, target, spec)
     files = _files(spec, weights)
-    network = build_network(spec)
+    with Uninitialised():
+        network = build_network(spec)
     tensors = read_parts(spec, network, files)
     source = ", ".join(map(str, files.values()))
     load_into(network, tensors, model=spec.name, source=source, recognise=recognise)

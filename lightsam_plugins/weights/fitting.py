@@ -20,8 +20,9 @@ def load_into(
     source: str,
     recognise: Callable[[Mapping[str, torch.Tensor]], Sequence[str]] = lambda tensors: (),
 ) -> None:
-    """Copy `tensors` into `network`, which stays as it was where they do not fit exactly.
+    """Make `tensors` the weights of `network`, which stays as it was where they do not fit exactly.
 
+    A tensor that has its memory to itself is taken as it is, not copied: the caller must not change it afterwards.
     Floating-point tensors are cast to the dtype of the parameter. Names under one of the prefixes in the
     network's `unused_keys` (parts of the official file that inference leaves out) are dropped.
 
@@ -46,9 +47,9 @@ def load_into(
             got="; ".join(found),
             hint=f"{advice}, or leave weights out to have the official file downloaded.",
         )
-    with torch.no_grad():
-        for name, target in wanted.items():
-            target.copy_(tensors[name])
+    taken: set[int] = set()
+    for name, target in network.state_dict(keep_vars=True).items():
+        target.data = _own(tensors[name].detach(), target.data, taken)
 
 
 def differences(network: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> list[str]:
@@ -69,6 +70,23 @@ def differences(network: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -
         ],
     }
     return [f"{len(names)} {kind} ({_some(names)})" for kind, names in problems.items() if names]
+
+
+def _own(tensor: torch.Tensor, target: torch.Tensor, taken: set[int]) -> torch.Tensor:
+    """`tensor` in the form of `target`, sharing memory with no other weight; `taken` are those given out already.
+
+    A tensor that does not lie in memory as torch would place it is copied: kernels may then give other bits.
+    """
+    memory = tensor.untyped_storage()
+    same = (tensor.dtype, tensor.stride(), tensor.device) == (target.dtype, target.stride(), target.device)
+    if same and memory.nbytes() == tensor.nbytes and memory.data_ptr() not in taken and _aligned(tensor):
+        taken.add(memory.data_ptr())
+        return tensor
+    return torch.empty_like(target).copy_(tensor)
+
+
+def _aligned(tensor: torch.Tensor) -> bool:
+    return tensor.data_ptr() % 64 == 0
 
 
 def _fits(tensor: torch.Tensor, target: torch.Tensor) -> bool:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lightsam_plugins.weights.graph import StorageRef, TensorRef, Unsafe
+from lightsam_plugins.weights.blank import as_tensor
+from lightsam_plugins.weights.graph import TensorRef, Unsafe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,8 @@ SLACK = 64 << 20  # bytes that expanded views may add
 def materialise(found: Mapping[str, tuple[TensorRef, bool]], load: Load) -> dict[str, torch.Tensor]:
     """Load the storages that are needed and view them; tensors that share a storage still share it.
 
-    Half-precision tensors of pickled modules become float32, as their authors compute; others stay as is.
+    Half-precision tensors of pickled modules become float32, as their authors compute; others stay as is. Storages are
+    loaded one after the other, so that the halves of one are gone when the next is read.
 
     Raises:
         Unsafe: The tensors would take far more memory than the storages they view.
@@ -29,23 +31,26 @@ def materialise(found: Mapping[str, tuple[TensorRef, bool]], load: Load) -> dict
     dense, stored = sum(t.nbytes for t, _ in found.values()), sum(s.nbytes for s in storages.values())
     if dense > SLACK + 4 * stored:
         raise Unsafe(f"{dense} bytes of tensors from {stored} bytes of numbers (a memory bomb)")
-    flat: dict[tuple[int, torch.dtype], torch.Tensor] = {}
+    names: dict[int, list[str]] = {}
+    for name, (tensor, _) in found.items():
+        names.setdefault(id(tensor.storage), []).append(name)
     result: dict[str, torch.Tensor] = {}
-    loaded = {identity: _bytes(storage, load) for identity, storage in storages.items()}
+    for identity, storage in storages.items():
+        data = as_tensor(load(storage) if storage.count else b"")
+        result |= _viewed({name: found[name] for name in names[identity]}, data)
+    return {name: result[name] for name in found}
+
+
+def _viewed(found: Mapping[str, tuple[TensorRef, bool]], data: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The tensors of one storage."""
+    flat: dict[torch.dtype, torch.Tensor] = {}
+    result: dict[str, torch.Tensor] = {}
     for name, (ref, is_module) in found.items():
-        place = id(ref.storage), ref.dtype
-        if place not in flat:
-            flat[place] = _typed(loaded[place[0]], ref.dtype)
-        tensor = torch.as_strided(flat[place], ref.size, ref.stride, ref.offset)
+        if ref.dtype not in flat:
+            flat[ref.dtype] = _typed(data, ref.dtype)
+        tensor = torch.as_strided(flat[ref.dtype], ref.size, ref.stride, ref.offset)
         result[name] = tensor.float() if is_module and ref.dtype == torch.float16 else tensor
     return result
-
-
-def _bytes(storage: StorageRef, load: Load) -> torch.Tensor:
-    if not storage.count:
-        return torch.empty(0, dtype=torch.uint8)
-    data = load(storage)
-    return torch.frombuffer(bytearray(data) if isinstance(data, bytes) else data, dtype=torch.uint8)
 
 
 def _typed(data: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

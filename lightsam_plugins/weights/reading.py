@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightsam_plugins.errors import UnsafeCheckpoint, WeightsError
+from lightsam_plugins.weights.blank import as_tensor, memory
 from lightsam_plugins.weights.collect import collect
 from lightsam_plugins.weights.graph import Damaged, Unsafe
 from lightsam_plugins.weights.materialise import materialise
@@ -103,11 +105,32 @@ def _tensors(values: Any, load: Load) -> dict[str, torch.Tensor]:
 
 
 def _read_safetensors(file: io.BufferedIOBase, path: Path | None) -> dict[str, torch.Tensor]:
-    """The format is tensors by design; its library checks every offset against the length of the file."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load, load_file
+    """The format is tensors by design; its library checks every offset against the length of the file.
+
+    The library would map the file into memory, where it must not change as long as the model lives. So each tensor is
+    read into memory of its own, after the library has checked the header and given dtypes and shapes.
+    """
+    from safetensors import SafetensorError, safe_open
+    from safetensors.torch import load
 
     try:
-        return load_file(path) if path else load(file.read())
+        if path is None:
+            return load(file.read())
+        with safe_open(path, framework="pt") as opened:
+            views = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - it is no dict
+        start = 8 + int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(start - 8))
+        return {
+            name: _copied(file, view, start + header[name]["data_offsets"][0]) for name, view in views.items()
+        }
     except (SafetensorError, ValueError, KeyError) as error:
         raise Damaged(f"a safetensors file that cannot be read ({error})") from error
+
+
+def _copied(file: io.BufferedIOBase, view: torch.Tensor, offset: int) -> torch.Tensor:
+    """A tensor with the dtype and shape of `view` and the bytes at `offset`."""
+    data = memory(view.nbytes)
+    file.seek(offset)
+    if file.readinto(data) != view.nbytes:
+        raise Damaged("a file that ends inside a tensor")
+    return as_tensor(data).view(view.dtype).view(view.shape)

@@ -9,6 +9,7 @@ from typing import Any
 
 from lightsam_plugins.weights.allowed import resolve
 from lightsam_plugins.weights.answers import Call
+from lightsam_plugins.weights.blank import memory
 from lightsam_plugins.weights.graph import Buffer, Damaged, Name, StorageRef, StorageType, Unsafe, count
 from lightsam_plugins.weights.limits import Bounded, Budget
 from lightsam_plugins.weights.machine import Machine
@@ -106,7 +107,7 @@ def _bytes_at(bounded: Bounded, places: dict[str, int], storage: StorageRef) -> 
     if storage.key not in places:
         raise Damaged(f"a legacy torch file without the bytes of storage {storage.key}")
     bounded.stream.seek(places[storage.key])
-    data = bytearray(storage.nbytes)
+    data = memory(storage.nbytes)
     if bounded.stream.readinto(data) != len(data):
         raise Damaged(f"a file that ends inside storage {storage.key}")
     return data

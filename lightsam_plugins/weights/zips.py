@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from typing import Any
 
+from lightsam_plugins.weights.blank import memory
 from lightsam_plugins.weights.graph import Buffer, Damaged, StorageRef, Unsafe
 from lightsam_plugins.weights.limits import Bounded, Budget
 from lightsam_plugins.weights.machine import Machine
@@ -45,17 +46,16 @@ class Archive:
         if packed > size or unpacked > SLACK + MAX_RATIO * size:
             raise Unsafe(f"a zip archive of {size} bytes that unpacks to {unpacked} bytes (a zip bomb)")
 
-    def read(self, name: str) -> bytearray:
+    def read(self, name: str) -> memoryview:
         """The bytes of one entry, checked against its length and CRC."""
         entry = self.entries.get(name)
         if entry is None:
             raise Damaged(f"a torch archive without the record {name!r}")
-        data = bytearray(entry.file_size)
-        view, position = memoryview(data), 0
+        data, position = memory(entry.file_size), 0
         try:
             with self.zip.open(entry) as file:
                 while chunk := file.read(1 << 20):
-                    view[position : position + len(chunk)] = chunk
+                    data[position : position + len(chunk)] = chunk
                     position += len(chunk)
         except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, OSError) as error:
             raise Damaged(f"a damaged record {name!r} ({error})") from error
@@ -70,7 +70,7 @@ class Archive:
             raise Unsafe("a zip archive with several checkpoints in one")
         return roots[0] if roots else None
 
-    def only_file(self) -> bytearray:
+    def only_file(self) -> memoryview:
         """The one file of an archive around a checkpoint, leaving what macOS adds."""
         extra = ("/", ".DS_Store")
         names = [n for n in self.entries if not n.endswith(extra) and not n.startswith("__MACOSX/")]
@@ -102,7 +102,7 @@ def read_torch(archive: Archive, root: str) -> tuple[Any, Load]:
     """
     if f"{root}/constants.pkl" in archive.entries:
         raise Unsafe("a TorchScript program")
-    if f"{root}/byteorder" in archive.entries and archive.read(f"{root}/byteorder") != b"little":
+    if f"{root}/byteorder" in archive.entries and bytes(archive.read(f"{root}/byteorder")) != b"little":
         raise Damaged("numbers in big-endian order")
     if archive.entries[f"{root}/data.pkl"].file_size > MAX_PICKLE:
         raise Unsafe(f"a description of its tensors of more than {MAX_PICKLE} bytes")
