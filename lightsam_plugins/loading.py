@@ -30,6 +30,7 @@ def load(
     dtype: str | torch.dtype | None = None,
     *,
     accept_licence: str | None = None,
+    trust: bool = False,
 ) -> Segmenter:
     """Load a model, downloading its weights on first use.
 
@@ -42,6 +43,8 @@ def load(
             ``detector``; the parts left out are downloaded. One file with the tensors of all parts will do too.
         dtype: ``"float16"`` or ``"bfloat16"`` to trade exactness for speed; float32 where left out.
         accept_licence: Name of the licence of the weights, for the models whose card has `licence_terms`.
+        trust: Take a download of another hash by its size, where the card says that the hash is weak
+            (``model_card(name).weights.weak``): others than the authors published it.
 
     Returns:
         The model, ready to `embed`, `segment` and segment `everything`.
@@ -56,7 +59,7 @@ def load(
     require_licence(spec, accept_licence)
     target = resolve_device(device)
     precision = resolve_dtype(dtype, target, spec)
-    files = _files(spec, weights)
+    files = _files(spec, weights, trust)
     with Uninitialised():
         network = build_network(spec)
     tensors = read_parts(spec, network, files)
@@ -65,9 +68,14 @@ def load(
     return Segmenter(network, spec, target, precision)
 
 
-def _files(spec: ModelSpec, weights: str | Path | Mapping[str, str | Path] | None) -> dict[str, Path]:
+def _files(
+    spec: ModelSpec, weights: str | Path | Mapping[str, str | Path] | None, trust: bool
+) -> dict[str, Path]:
     """Part -> file on disk: the user's own, else the verified download."""
     files = {} if weights is None else own_files(spec, weights)
     if WHOLE in files:
         return files
-    return {file.part: files.get(file.part) or fetch(replace(spec, weights=file)) for file in spec.files}
+    return {
+        file.part: files.get(file.part) or fetch(replace(spec, weights=file), trust=trust)
+        for file in spec.files
+    }

@@ -29,6 +29,7 @@ class WeightFile:
         revision: Hub revision (branch, tag or commit).
         url: Plain URL, used where there is no Hub repository or as a second source.
         bundled: The file ships inside the package, in ``lightsam_plugins/assets``.
+        weak: Why the hash proves little, where it comes from others than the authors; None where it is sound.
         part: Which part of the network it holds, where a model has several files.
     """
 
@@ -40,6 +41,7 @@ class WeightFile:
     revision: str = "main"
     url: str | None = None
     bundled: bool = False
+    weak: str | None = None
     part: str = ""
 
 

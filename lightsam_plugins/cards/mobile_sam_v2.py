@@ -25,8 +25,8 @@ _DECODER = WeightFile(
 _DETECTOR = WeightFile(
     filename="weight/ObjectAwareModel.pt",
     size=0,  # about 140 MB; the exact number is not published
-    # From one mirror that is not the authors', never compared with their archive: a weak hash.
     sha256="4d99244a9c7a4d7330af28d1801ebee362fa469ac564b57c8eab48b43e4e64a1",
+    weak="it comes from one mirror that is not the authors', and was never compared with their archive",
     repo="yuwendu/MobileSAM_utils",
     url="https://huggingface.co/RogerQi/MobileSAMV2/resolve/main/ObjectAwareModel.pt",
     part="detector",
@@ -34,9 +34,9 @@ _DETECTOR = WeightFile(
 _L2 = WeightFile(
     filename="l2.pt",
     size=245_724_244,
-    # Of the file that EfficientViT's authors published when MobileSAMv2 appeared. That it is the one in the mirror is
-    # inferred from the dates: a weak hash.
     sha256="f087f8287d5b3791020be8b0346a35dae0849dd191bf165178bf947e0df868cc",
+    weak="it is of the file that EfficientViT's authors published when MobileSAMv2 appeared; that the mirror has that"
+    " one is inferred from name, size and date",
     repo="RogerQi/MobileSAMV2",
     part="encoder",
 )
@@ -59,7 +59,6 @@ _BGR = (
 _LICENCE = (
     "The official code is Apache-2.0, but the detector Ultralytics' YOLOv8: take its weights as AGPL-3.0."
 )
-_WEAK_DETECTOR = "The hash of the detector's file comes from one mirror that is not the authors'"
 
 _MOBILE_SAM_V2 = ModelSpec(
     name="mobilesamv2",
@@ -81,7 +80,7 @@ _MOBILE_SAM_V2 = ModelSpec(
         Figure("find and decode up to 320 boxes, one GPU, ms", 97, f"{_PAPER}; encoding is left out"),
         Figure("everything mode, RTX 3090, ms", 173, "survey, arXiv 2410.04960"),
     ),
-    notes=f"MobileSAM's encoder. {_BGR} {_LICENCE} {_WEAK_DETECTOR}.",
+    notes=f"MobileSAM's encoder. {_BGR} {_LICENCE}",
 )
 
 CARDS = (
@@ -96,8 +95,7 @@ CARDS = (
             Figure("LVIS mask AR@1000, everything mode", 56.3, _PAPER),
             Figure("encode, one GPU, ms", 20, f"{_PAPER}; about"),
         ),
-        notes=f"EfficientViT-SAM-L2's encoder. {_BGR} {_LICENCE} {_WEAK_DETECTOR}, and that of the encoder's file is"
-        " inferred: it is of the first file of that name and size.",
+        notes=f"EfficientViT-SAM-L2's encoder. {_BGR} {_LICENCE}",
     ),
     replace(
         _MOBILE_SAM_V2,
@@ -107,6 +105,6 @@ CARDS = (
         params=712_842_419,
         speed="slow",
         published=(Figure("LVIS mask AR@1000, everything mode", 59.3, _PAPER),),
-        notes=f"SAM's ViT-H encoder. {_BGR} {_LICENCE} {_WEAK_DETECTOR}.",
+        notes=f"SAM's ViT-H encoder. {_BGR} {_LICENCE}",
     ),
 )

@@ -11,8 +11,8 @@ CARDS = (
         weights=WeightFile(
             filename="tinysam.pth",
             size=0,  # 40.7 MB; the exact number is not published
-            # From one list that is not the authors': a weak hash, and unsure of which release.
             sha256="4b8edcf93af46e2a658ae455574de62873778a5cc3fd8e8adf094dcdfa957cf2",
+            weak="it comes from one list that is not the authors', and it is unsure of which release",
             repo="xinghaochen/tinysam",
             url="https://github.com/xinghaochen/TinySAM/releases/download/1.0/tinysam.pth",
         ),
@@ -35,8 +35,7 @@ CARDS = (
             Figure("encode + 1 prompt, T4 with TensorRT, ms", 38.4, "TinySAM's paper, arXiv 2312.13789"),
             Figure("encode + 1 prompt, CPU, ms", 422, "survey, arXiv 2410.04960"),
         ),
-        notes="MobileSAM's network with other weights; one answer is the best of its three candidates. "
-        "The hash of the file comes from one list that is not the authors'.",
+        notes="MobileSAM's network with other weights; one answer is the best of its three candidates.",
         experimental=True,
     ),
 )

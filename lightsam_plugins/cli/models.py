@@ -40,7 +40,8 @@ def models(
     table = Table(
         box=box.SIMPLE_HEAD,
         caption="± negative clicks too. Licence: of the weights. lightsam download NAME fetches one.\n"
-        "* experimental: not compared with the official implementation yet.",
+        "* experimental: not compared with the official implementation yet.\n"
+        "† the hash of a file is weak, see --trust of lightsam download.",
         caption_justify="left",
         show_edge=False,
         padding=(0, 0),
@@ -53,7 +54,7 @@ def models(
         )
     for card in cards:
         table.add_row(
-            f"{card.name} *" if card.experimental else card.name,
+            card.name + _marks(card),
             f"{card.params / 1e6:.1f} M",
             " ".join(short for prompt, short in _SHORT.items() if prompt in card.prompts),
             card.licence_weights,
@@ -71,6 +72,13 @@ def download(
         str | None,
         typer.Option(metavar="LICENCE", help="Accept this licence, by its name, for models that ask for it."),
     ] = None,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust",
+            help="Where a hash is weak (others than the authors published it), take the file by its size.",
+        ),
+    ] = False,
 ) -> None:
     """Fetch and verify the weights of models, for offline use."""
     from lightsam_plugins.weights import fetch
@@ -80,8 +88,15 @@ def download(
         require_licence(card, accept_licence)
     for card in cards:
         for file in card.files:
-            path = fetch(replace(card, weights=file))
+            if file.weak:
+                say(f"{card.name}: the hash of {file.filename} is weak: {file.weak}")
+            path = fetch(replace(card, weights=file), trust=trust)
             say(f"{card.name}: {path} ({megabytes(path.stat().st_size)}, {card.licence_weights})")
+
+
+def _marks(card: ModelSpec) -> str:
+    marks = "*" * card.experimental + "†" * any(file.weak for file in card.files)
+    return f" {marks}" if marks else ""
 
 
 def _size(card: ModelSpec) -> str:

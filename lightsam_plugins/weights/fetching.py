@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,12 @@ logger = logging.getLogger(__name__)
 
 
 def fetch(
-    spec: ModelSpec, *, cache_dir: Path | None = None, offline: bool | None = None, progress: bool = True
+    spec: ModelSpec,
+    *,
+    cache_dir: Path | None = None,
+    offline: bool | None = None,
+    progress: bool = True,
+    trust: bool = False,
 ) -> Path:
     """The verified checkpoint of a model, `spec.weights`, downloaded where it is not on disk yet.
 
@@ -32,6 +38,8 @@ def fetch(
         cache_dir: Folder for this call; else LIGHTSAM_CACHE, else the usual caches.
         offline: Use no network; None asks LIGHTSAM_OFFLINE and HF_HUB_OFFLINE.
         progress: Show progress bars where stderr is a terminal.
+        trust: Where the card calls the hash weak, take a file of another hash by its size. A file that was taken is
+            known from then on, without asking again. Sound hashes are compared always.
 
     Raises:
         DownloadError: It is not on disk and cannot be downloaded or stored; every source with its reason.
@@ -40,14 +48,14 @@ def fetch(
     """
     if spec.weights.bundled:
         return _bundled(spec)
-    places, failures = sources(spec.weights, cache_dir), list[tuple[str, Failed]]()
+    places, failures = sources(spec.weights, cache_dir, trust=trust), list[tuple[str, Failed]]()
     markers = (cache_dir or cache.cache_dir()) / "verified"
     for source in places:
         path = source.cached()
         if path is None:
             continue
         try:
-            return _checked(path, spec.weights, source, markers)
+            return _checked(path, spec.weights, source, markers, trust)
         except Failed as failure:
             logger.warning("%s was %s, not the published one", path, failure.reason)
             failures.append((f"the cache ({path})", failure))
@@ -56,7 +64,7 @@ def fetch(
         raise _failed(spec, failures) if failures else _offline(spec, variable)
     for source in places:
         try:
-            return _checked(source.download(progress=progress), spec.weights, source, markers)
+            return _checked(source.download(progress=progress), spec.weights, source, markers, trust)
         except Failed as failure:
             failures.append((source.label, failure))
     raise _failed(spec, failures)
@@ -80,7 +88,7 @@ def _on_disk(weights: WeightFile, cache_dir: Path | None) -> Path | None:
     return next(right, None)
 
 
-def _checked(path: Path, weights: WeightFile, source: Source, markers: Path) -> Path:
+def _checked(path: Path, weights: WeightFile, source: Source, markers: Path, trust: bool) -> Path:
     """`path`, where it is the published file; else it is removed.
 
     Raises:
@@ -89,7 +97,7 @@ def _checked(path: Path, weights: WeightFile, source: Source, markers: Path) -> 
     if known(path, weights, markers):
         return path
     try:
-        wrong = difference(path, weights)
+        wrong = difference(path, weights, trust=trust)
     except OSError as error:
         raise Failed(f"{path} cannot be read ({error.strerror})", f"Remove {path}.") from error
     if wrong is None:
@@ -125,11 +133,24 @@ def _offline(spec: ModelSpec, variable: str | None) -> WeightsError:
     )
 
 
+def _weakness(spec: ModelSpec, reasons: str) -> str:
+    """What to know, and to do, about a hash that proves little and did not match."""
+    weights = spec.weights
+    if not weights.weak or not re.search("with (sha256|git blob id)", reasons):
+        return ""
+    proof = f"its size, {weights.size} bytes" if weights.size else "nothing, as no size is published"
+    return (
+        f" The expected hash is weak: {weights.weak}. If you trust the source, `lightsam download --trust {spec.name}`"
+        f" or load({spec.name!r}, trust=True) takes its file, verified by {proof}; it is read as data, never run."
+    )
+
+
 def _failed(spec: ModelSpec, failures: list[tuple[str, Failed]]) -> WeightsError:
     reasons = "; ".join(f"{label}: {failure.reason}" for label, failure in failures)
     hints = " ".join(dict.fromkeys(failure.hint for _, failure in failures))
     what = f"cannot get the weights {spec.weights.filename!r} of {spec.name!r}"
     if any(failure.wrong for _, failure in failures):
+        hints += _weakness(spec, reasons)
         return ChecksumError(what, expected=identity(spec.weights), got=reasons, hint=hints)
     by_hand = (
         f"Or download the file elsewhere and pass weights=PATH to load({spec.name!r}), or --weights PATH."

@@ -29,10 +29,12 @@ class UrlSource:
     Args:
         weights: The file.
         final: Where it is kept.
+        trust: Where its hash is weak, the size will do.
     """
 
     weights: WeightFile
     final: Path
+    trust: bool = False
 
     @property
     def label(self) -> str:
@@ -62,7 +64,7 @@ class UrlSource:
 
     def _download(self, part: Path, progress: bool) -> None:
         urls.download(self.weights, part, progress=progress)
-        wrong = difference(part, self.weights)
+        wrong = difference(part, self.weights, trust=self.trust)
         if wrong:
             urls.discard(part)
             raise Failed(wrong, "It was not kept.", wrong=True)
@@ -84,12 +86,13 @@ class UrlSource:
 Source: TypeAlias = HubSource | UrlSource
 
 
-def sources(weights: WeightFile, chosen: Path | None) -> list[Source]:
+def sources(weights: WeightFile, chosen: Path | None, *, trust: bool = False) -> list[Source]:
     """The sources of a file.
 
     Args:
         weights: The file.
         chosen: Cache folder that the caller asked for; None for the usual ones.
+        trust: Where its hash is weak, the size will do.
     """
     found: list[Source] = []
     if weights.repo:
@@ -97,7 +100,7 @@ def sources(weights: WeightFile, chosen: Path | None) -> list[Source]:
     if weights.url:
         key = weights.sha256 or weights.git_blob or hashlib.sha256(weights.url.encode()).hexdigest()
         folder = (chosen or cache.cache_dir()) / "urls" / key[:16]
-        found.append(UrlSource(weights, folder / Path(weights.filename).name))
+        found.append(UrlSource(weights, folder / Path(weights.filename).name, trust))
     return found
 
 

@@ -172,7 +172,7 @@ def test_hashed_once(server: HubServer, tmp_path: pathlib.Path, monkeypatch: pyt
     hashed = []
     real = verify.difference
     for module in (sources, sys.modules["lightsam_plugins.weights.fetching"]):
-        monkeypatch.setattr(module, "difference", lambda *a: hashed.append(a[0].name) or real(*a))
+        monkeypatch.setattr(module, "difference", lambda *a, **k: hashed.append(a[0].name) or real(*a, **k))
 
     for _ in range(3):
         fetch(model(url=url), progress=False)

@@ -98,7 +98,7 @@ def test_what_is_not_given_is_fetched(folder: Path, state: Tensors, monkeypatch:
     """Parts left out of a mapping are downloaded, each under its own entry of the card; without any, all are."""
     fetched: list[str] = []
 
-    def fetch(spec: ls.ModelSpec) -> Path:
+    def fetch(spec: ls.ModelSpec, *, trust: bool) -> Path:
         fetched.append(spec.weights.part)
         return folder / Path(spec.weights.filename).name
 
