@@ -41,7 +41,8 @@ def test_another_hash_is_refused_with_what_is_known(
     with pytest.raises(
         ChecksumError,
         match=r"expected 300000 bytes with sha256 .*got .*a file with sha256 .*The expected hash is weak: it comes "
-        r"from one list\..*`lightsam download --trust fake` or load\('fake', trust=True\).*verified by its size, 300000",
+        r"from one list\..*`lightsam download --trust fake` or load\('fake', trust=True\).*"
+        r"verified by its size, 300000",
     ):
         fetch(weak(server, source, OTHER), progress=False)
 
