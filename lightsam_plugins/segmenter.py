@@ -10,12 +10,13 @@ import numpy as np
 import torch
 
 from lightsam_plugins.devices import resolve_device, resolve_dtype
-from lightsam_plugins.errors import ImageError, OptionError
+from lightsam_plugins.errors import ImageError, OptionError, PromptError
 from lightsam_plugins.everything import Progress, segment_everything
 from lightsam_plugins.everything_options import EverythingKeywords, everything_options
 from lightsam_plugins.masks import Masks
 from lightsam_plugins.prompts import make_prompts, require_everything
 from lightsam_plugins.runner import Runner
+from lightsam_plugins.text import choose, read_texts
 from lightsam_plugins.transforms import load_image
 from lightsam_plugins.types import LOW_RES, Embedding
 
@@ -113,6 +114,7 @@ class Segmenter:
         point_labels: ArrayLike | None = None,
         mask_input: ArrayLike | None = None,
         multimask: bool = False,
+        text: str | Sequence[str] | None = None,
     ) -> Masks:
         """Segment the objects the prompts point at: one mask an object, in their order.
 
@@ -124,17 +126,30 @@ class Segmenter:
                 alone point at nothing: `nano` mostly answers with an empty mask, others with anything.
             mask_input: (N, 256, 256) or (256, 256) logits of an earlier answer (`Masks.logits`).
             multimask: Return three candidates an object, best first (rows 3i, 3i+1, 3i+2 are object i).
+            text: What to find, in English, alone and in an image: of all masks of everything mode the one that CLIP
+                finds most alike, one a text; see `text.choose`. It needs the extra ``text``.
 
         Returns:
-            N masks, or 3N. No rows in the prompts give no masks.
+            N masks, or 3N. No rows in the prompts give no masks. For texts the scores are those of `text.rank`.
 
         Raises:
             PromptError: A prompt of the wrong shape or value or outside the image, or none at all.
             UnsupportedPrompt: The model does not take this kind of prompt.
             EmbeddingMismatch: The embedding was made by another model.
             ImageError: The image cannot be read.
+            MissingExtra: A text, and CLIP's extra is not installed.
+            WeightsError: A text, and CLIP's weights cannot be fetched.
         """
         source, frame = self._open(image)
+        if text is not None:
+            others = {
+                "boxes": boxes,
+                "points": points,
+                "point_labels": point_labels,
+                "mask_input": mask_input,
+            }
+            given = [name for name, value in others.items() if value is not None]
+            return self._find(source, frame, text, given + ["multimask"] * multimask)
         prompts = make_prompts(
             self.spec, frame, boxes=boxes, points=points, point_labels=point_labels, mask_input=mask_input
         )
@@ -197,6 +212,33 @@ class Segmenter:
                 hint="Crops are encoded one by one: pass the image itself.",
             )
         return segment_everything(self._runner, source, frame, settings, progress)
+
+    def _find(
+        self, source: UInt8Array | Embedding, frame: Frame, text: str | Sequence[str], others: list[str]
+    ) -> Masks:
+        """The mask of each text, among all that there are."""
+        texts = read_texts(text)
+        if others:
+            raise PromptError(
+                "text does not combine with other prompts",
+                expected="text alone",
+                got=f"text and {', '.join(others)}",
+                hint="Prompt twice, or pass the masks of the other prompts to lightsam_plugins.text.choose.",
+            )
+        if isinstance(source, Embedding):
+            raise PromptError(
+                "text needs the pixels of the image, which an embedding does not keep",
+                expected="an image",
+                got="an embedding",
+                hint="Pass the image itself: model.segment(image, text=...).",
+            )
+        require_everything(self.spec)
+        if not texts:
+            return Masks.empty(frame)
+        from lightsam_plugins.text_clip import clip_scorer
+
+        scorer = clip_scorer(self.device)  # first, so that what it lacks is told at once
+        return choose(source, self.everything(source), texts, scorer=scorer)
 
     def _open(self, source: ImageLike | Embedding) -> tuple[UInt8Array | Embedding, Frame]:
         """The pixels of an image, or an embedding that fits this model; and the frame of either."""

@@ -16,6 +16,9 @@ from lightsam_plugins.registry import MODELS
 
 ROOT = Path(__file__).parents[1]
 ADAPTERS = sorted(file.parent.name for file in ROOT.glob("adapters/*/__init__.py"))
+EXTRAS = {
+    "text_clip.py": "text"
+}  # modules of the core that import what an extra brings, when they are called
 HOSTS = {"fiftyone", "magicgui", "napari", "npe2", "qtpy", "supervision", "ultralytics"}
 
 
@@ -96,16 +99,42 @@ def test_core_imports_no_host_and_no_adapter() -> None:
     assert {name: found for name, found in wrong.items() if found} == {}
 
 
-def test_core_imports_only_what_it_requires() -> None:
-    """Whatever the core imports is among its own requirements, not there by way of an extra."""
-    requirements = [line for line in metadata.requires("lightsam-plugins") or [] if "extra ==" not in line]
-    required = {normal(re.split(r"[^\w.-]", line)[0]) for line in requirements}
-    distributions = metadata.packages_distributions()
-    foreign = set.union(*core_imports().values()) - sys.stdlib_module_names - {"lightsam_plugins"}
-    undeclared = {name for name in foreign if required.isdisjoint(map(normal, distributions.get(name, [])))}
+def names(requirements: list[str]) -> set[str]:
+    """The distributions of some requirements."""
+    return {normal(re.split(r"[^\w.-]", line)[0]) for line in requirements}
 
-    assert {"torch", "numpy", "PIL"} <= foreign
+
+def test_core_imports_only_what_it_requires() -> None:
+    """Whatever the core imports is among its own requirements; a module for an extra may import that of it as well."""
+    required = names([line for line in metadata.requires("lightsam-plugins") or [] if "extra ==" not in line])
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    distributions = metadata.packages_distributions()
+    found = core_imports()
+    undeclared = {
+        (module, name)
+        for module, imported in found.items()
+        for name in imported - sys.stdlib_module_names - {"lightsam_plugins"}
+        if (required | names(extras[EXTRAS[module]] if module in EXTRAS else [])).isdisjoint(
+            map(normal, distributions.get(name, []))
+        )
+    }
+
+    assert {"torch", "numpy", "PIL"} <= set.union(*found.values())
+    assert EXTRAS.keys() <= found.keys()
     assert undeclared == set()
+
+
+def test_segmenting_imports_no_extra() -> None:
+    """A model loads and segments without the packages of an extra."""
+    code = (
+        "import sys; sys.modules |= dict.fromkeys(['transformers', 'tokenizers'])\n"
+        "import numpy, lightsam_plugins as ls\n"
+        "photo = numpy.full((32, 32, 3), 128, numpy.uint8)\n"
+        "print(len(ls.load('nano', device='cpu').segment(photo, points=[[9, 9]])))"
+    )
+
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "1"
 
 
 def test_import_loads_neither_torch_nor_a_host() -> None:

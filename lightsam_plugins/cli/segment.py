@@ -1,4 +1,4 @@
-"""``lightsam segment``: masks of one photo from boxes and clicks."""
+"""``lightsam segment``: masks of one photo from boxes, clicks or texts."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lightsam_plugins.masks import Masks
     from lightsam_plugins.pixel_values import UInt8Array
     from lightsam_plugins.segmenter import Segmenter
+    from lightsam_plugins.types import Embedding
 
 _EPILOG = """Examples:
 
@@ -36,6 +37,8 @@ _EPILOG = """Examples:
   lightsam segment cat.jpg --point 220,150 --point 400,40,0 -o cat.png --json cat.json
 
   lightsam segment coins.jpg --box 22,34,67,75 --box 82,37,120,75
+
+  lightsam segment cat.jpg --text "a cat" -o cat.png
 
   lightsam segment cat.jpg --point 170,115 --multimask"""
 Prompts = dict[str, Any]
@@ -64,6 +67,14 @@ def segment(
             metavar="X,Y[,LABEL]",
             help="Click on the object (label 1, the default) or beside it (label 0). "
             "All clicks are about one object.",
+            rich_help_panel="Prompts",
+        ),
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WORDS",
+            help='What to find, such as "a dog"; repeat it for more objects. Needs lightsam-plugins\\[text].',
             rich_help_panel="Prompts",
         ),
     ] = None,
@@ -96,13 +107,14 @@ def segment(
         ),
     ] = None,
 ) -> None:
-    """Segment objects of a photo from boxes and clicks.
+    """Segment objects of a photo from boxes, clicks or texts.
 
-    Several boxes give one mask each. All clicks are about one object; with one box they refine it.
+    Several boxes give one mask each. All clicks are about one object; with one box they refine it. Each text gives the
+    mask that fits it best among all of everything mode.
     """
     refuse_extra(ctx.args)
     model_card(model)  # a wrong name is told before torch is imported
-    prompts = _prompts(box or [], point or [])
+    prompts = _prompts(box or [], point or [], text or [], multimask)
     if output is None and json_path is None:
         output = Path(f"{image.stem}.lightsam.png")
     for path in (output, json_path):
@@ -125,7 +137,7 @@ def _run(
     segmenter = load_model(*which)
     embedding, encode_ms = timed(lambda: segmenter.embed(pixels))
     with telling_warnings():
-        masks, decode_ms = timed(lambda: segmenter.segment(embedding, multimask=multimask, **prompts))
+        masks, decode_ms = timed(lambda: _answer(segmenter, embedding, pixels, multimask, prompts))
     times = {"encode": round(encode_ms, 1), "decode": round(decode_ms, 1)}
     if output is not None:
         with replacing(output) as part:
@@ -140,13 +152,33 @@ def _run(
             say(f"wrote {path}")
 
 
-def _prompts(boxes: list[str], points: list[str]) -> Prompts:
+def _answer(
+    segmenter: Segmenter, embedding: Embedding, pixels: UInt8Array, multimask: bool, prompts: Prompts
+) -> Masks:
+    if "text" not in prompts:
+        return segmenter.segment(embedding, multimask=multimask, **prompts)
+    from lightsam_plugins.text import choose, read_texts
+    from lightsam_plugins.text_clip import clip_scorer
+
+    texts = read_texts(prompts["text"])
+    scorer = clip_scorer(segmenter.device)
+    # As segment(pixels, text=...), but for the image that is encoded already.
+    return choose(pixels, segmenter.everything(embedding), texts, scorer=scorer)
+
+
+def _prompts(boxes: list[str], points: list[str], texts: list[str], multimask: bool) -> Prompts:
     """The prompts as `Segmenter.segment` takes them."""
+    if texts and (boxes or points or multimask):
+        raise typer.BadParameter(
+            "a text is a prompt of its own; leave --box, --point and --multimask out", param_hint="--text"
+        )
+    if texts:
+        return {"text": texts}
     corners = [parse_box(text) for text in boxes]
     clicks = [parse_point(text) for text in points]
     if not corners and not clicks:
         raise typer.BadParameter(
-            "no prompt; give --box x0,y0,x1,y1 or --point x,y, or use: lightsam everything IMAGE",
+            "no prompt; give --box x0,y0,x1,y1 or --point x,y or --text, or use: lightsam everything IMAGE",
             param_hint="--box / --point",
         )
     if not corners and not any(label for _, label in clicks):
@@ -187,7 +219,14 @@ def _picture(pixels: UInt8Array, masks: Masks, prompts: Prompts) -> Image.Image:
     if masks.candidates > 1 and len(masks) == masks.candidates:
         return candidates(pixels, masks, prompts)
     best = masks.best()
-    return draw(pixels, best.crops(), captions=[f"{score:.2f}" for score in best.scores], **prompts)
+    captions = [f"{score:.2f}" for score in best.scores]
+    if "text" in prompts:
+        return draw(
+            pixels,
+            best.crops(),
+            captions=[" ".join(pair) for pair in zip(prompts["text"], captions, strict=True)],
+        )
+    return draw(pixels, best.crops(), captions=captions, **prompts)
 
 
 def candidates(pixels: UInt8Array, masks: Masks, prompts: Prompts) -> Image.Image:

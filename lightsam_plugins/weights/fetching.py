@@ -27,6 +27,7 @@ def fetch(
     offline: bool | None = None,
     progress: bool = True,
     trust: bool = False,
+    by_hand: str | None = None,
 ) -> Path:
     """The verified checkpoint of a model, `spec.weights`, downloaded where it is not on disk yet.
 
@@ -40,6 +41,7 @@ def fetch(
         progress: Show progress bars where stderr is a terminal.
         trust: Where the card calls the hash weak, take a file of another hash by its size. A file that was taken is
             known from then on, without asking again. Sound hashes are compared always.
+        by_hand: What to do without a network, for the messages; None where `load` takes the file as ``weights``.
 
     Raises:
         DownloadError: It is not on disk and cannot be downloaded or stored; every source with its reason.
@@ -61,13 +63,13 @@ def fetch(
             failures.append((f"the cache ({path})", failure))
     variable = cache.offline_variable() if offline is None else None
     if offline or variable:
-        raise _failed(spec, failures) if failures else _offline(spec, variable)
+        raise _failed(spec, failures, by_hand) if failures else _offline(spec, variable, by_hand)
     for source in places:
         try:
             return _checked(source.download(progress=progress), spec.weights, source, markers, trust)
         except Failed as failure:
             failures.append((source.label, failure))
-    raise _failed(spec, failures)
+    raise _failed(spec, failures, by_hand)
 
 
 def is_downloaded(spec: ModelSpec, cache_dir: Path | None = None) -> Path | None:
@@ -125,11 +127,12 @@ def _bundled(spec: ModelSpec) -> Path:
     return path
 
 
-def _offline(spec: ModelSpec, variable: str | None) -> WeightsError:
+def _offline(spec: ModelSpec, variable: str | None, by_hand: str | None) -> WeightsError:
     switch = f"{variable} is set" if variable else "offline=True"
+    usual = f"Run `lightsam download {spec.name}` with the network on, or pass weights=PATH (--weights PATH)."
     return DownloadError(
         f"the weights {spec.weights.filename!r} of {spec.name!r} are not on this machine, and {switch}",
-        hint=f"Run `lightsam download {spec.name}` with the network on, or pass weights=PATH (--weights PATH).",
+        hint=f"Run it once with the network on. {by_hand}" if by_hand else usual,
     )
 
 
@@ -145,14 +148,14 @@ def _weakness(spec: ModelSpec, reasons: str) -> str:
     )
 
 
-def _failed(spec: ModelSpec, failures: list[tuple[str, Failed]]) -> WeightsError:
+def _failed(spec: ModelSpec, failures: list[tuple[str, Failed]], by_hand: str | None) -> WeightsError:
     reasons = "; ".join(f"{label}: {failure.reason}" for label, failure in failures)
     hints = " ".join(dict.fromkeys(failure.hint for _, failure in failures))
     what = f"cannot get the weights {spec.weights.filename!r} of {spec.name!r}"
     if any(failure.wrong for _, failure in failures):
         hints += _weakness(spec, reasons)
         return ChecksumError(what, expected=identity(spec.weights), got=reasons, hint=hints)
-    by_hand = (
-        f"Or download the file elsewhere and pass weights=PATH to load({spec.name!r}), or --weights PATH."
+    usual = f"Or download the file elsewhere and pass weights=PATH to load({spec.name!r}), or --weights PATH."
+    return DownloadError(
+        what, got=reasons or "no source to get them from", hint=f"{hints} {by_hand or usual}".strip()
     )
-    return DownloadError(what, got=reasons or "no source to get them from", hint=f"{hints} {by_hand}".strip())

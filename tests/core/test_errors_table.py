@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -73,7 +74,7 @@ def download(server, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def provoke(nano, download, tmp_path):
+def provoke(nano, download, tmp_path, monkeypatch):
     """What does the thing of the first column, for every row."""
     missing, empty = tmp_path / "gone.jpg", tmp_path / "empty.bin"
     empty.touch()
@@ -81,6 +82,10 @@ def provoke(nano, download, tmp_path):
 
     def interrupt(done, total):
         raise KeyboardInterrupt
+
+    def without_extra():
+        monkeypatch.setitem(sys.modules, "transformers", None)
+        nano.segment(PHOTO, text="a dog")
 
     return {
         "unknown model": lambda: ls.load("mobilsam"),
@@ -105,6 +110,9 @@ def provoke(nano, download, tmp_path):
         ),
         "image of the wrong dtype": lambda: load_image(PHOTO.astype(np.complex64)),
         "image of zero size": lambda: load_image(PHOTO[:0]),
+        "text without its extra": without_extra,
+        "text and an embedding": lambda: nano.segment(nano.embed(PHOTO), text="a dog"),
+        "text and other prompts": lambda: nano.segment(PHOTO, text="a dog", boxes=box),
         "embedding of another model": lambda: nano.segment(
             replace(nano.embed(PHOTO), model="mobilesam"), boxes=box
         ),
