@@ -109,8 +109,8 @@ def segment(
 ) -> None:
     """Segment objects of a photo from boxes, clicks or texts.
 
-    Several boxes give one mask each. All clicks are about one object; with one box they refine it. Each text gives the
-    mask that fits it best among all of everything mode.
+    Several boxes give one mask each. All clicks are about one object; with one box they refine it.
+    Each text gives the mask that fits it best among all of everything mode.
     """
     refuse_extra(ctx.args)
     model_card(model)  # a wrong name is told before torch is imported

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from fake_network import blocks, wand_segmenter
+from seeded import photo, seeded_segmenter
 
 from lightsam_plugins import text_clip
 from lightsam_plugins.errors import InputError, PromptError, UnsupportedPrompt
@@ -87,6 +88,25 @@ def test_fastsam_chooses_among_its_proposals(by_colour: None) -> None:
     masks = Segmenter(Known(), model_card("fastsam-s")).segment(image, text=["0 0 250", "250 0 0"])
 
     assert masks.boxes.tolist() == [list(places[2]), list(places[0])]
+
+
+@pytest.mark.parametrize("name", ["fastsam-s", "mobilesamv2"])
+def test_models_that_need_no_clicks_choose_likewise(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where proposals or detected boxes make everything mode, a text chooses among just these masks."""
+
+    def by_place(crops: Iterable[np.ndarray], texts: Sequence[str]) -> np.ndarray:
+        return np.array([float(text) for text in texts])[:, None] * np.arange(len(list(crops)))
+
+    monkeypatch.setattr(text_clip, "clip_scorer", lambda device: by_place)
+    model, image = seeded_segmenter(name), photo(96, 128)
+    everything = model.everything(image)
+    shown = np.flatnonzero(everything.areas > 100)
+
+    masks = model.segment(image, text=["1", "-1"])  # the last of what is shown, and the first
+
+    assert len(shown) > 1
+    np.testing.assert_array_equal(masks.dense(), everything.dense()[shown[[-1, 0]]])
+    assert (masks.dense()[0] != masks.dense()[1]).any()
 
 
 def test_an_object_is_cut_out_onto_white() -> None:
