@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,7 +74,4 @@ def _files(
     files = {} if weights is None else own_files(spec, weights)
     if WHOLE in files:
         return files
-    return {
-        file.part: files.get(file.part) or fetch(replace(spec, weights=file), trust=trust)
-        for file in spec.files
-    }
+    return {file.part: files.get(file.part) or fetch(spec, file, trust=trust) for file in spec.files}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -158,7 +157,7 @@ def _loaded(device: str) -> ClipScorer:
         f"Or download {', '.join(FILES)} of a CLIP elsewhere and pass "
         "scorer=lightsam_plugins.text_clip.ClipScorer(FOLDER) to lightsam_plugins.text.choose."
     )
-    paths = [fetch(replace(CLIP, weights=file), by_hand=by_hand) for file in CLIP.files]
+    paths = [fetch(CLIP, file, by_hand=by_hand) for file in CLIP.files]
     return ClipScorer(paths[0].parent, device)
 
 

@@ -26,7 +26,6 @@ CARDS = (
             size=40_982_470,
             sha256="dff858b19600a46461cbb7de98f796b23a7a888d9f5e34c0b033f7d6eb9e4e6a",
             git_blob="af883c49e33c68f01107be52df0ecad26a48355f",
-            weak="it is that of copies on the Hub and in public lists; the authors publish none",
             repo="merve/EfficientSAM",
             url="https://github.com/yformer/EfficientSAM/raw/main/weights/efficient_sam_vitt.pt",
         ),
@@ -52,8 +51,9 @@ CARDS = (
             Figure("encode + 1 prompt, RTX 3090, ms", 40, _SURVEY),
             Figure("encode + 1 prompt, CPU, ms", 1159, _SURVEY),
         ),
-        notes=_NOTES + "The authors' own file is known by its git blob id, and no one has published that "
-        "the copies on the Hub, whose sha256 is compared, are the same.",
+        notes=_NOTES
+        + "The sha256 is that of copies on the Hub and in public lists; the authors publish none. "
+        "Their own file is known by its git blob id, and no one has published that the two are the same.",
     ),
     ModelSpec(
         name="efficientsam-s",

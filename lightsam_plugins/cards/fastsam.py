@@ -25,7 +25,6 @@ CARDS = (
             filename="FastSAM-s.pt",
             size=23_851_578,
             sha256="c9f78716a81c7aff0d608ccc73e1b82ab3aaad85005049f6a92106a0be6d0844",
-            weak="it comes from lists of third parties; neither the authors nor Ultralytics publish one",
             url=_RELEASE + "FastSAM-s.pt",
         ),
         params=11_790_483,
@@ -42,7 +41,10 @@ CARDS = (
         speed="fast",
         everything_defaults=_EVERYTHING,
         unsafe_dtypes=_UNSAFE,
-        notes=(f"{_LICENCE} Prompts choose among 300 proposals at most. Weights as Ultralytics saved them."),
+        notes=(
+            f"{_LICENCE} Prompts choose among 300 proposals at most. Weights as Ultralytics saved them; their hash"
+            " is from third parties' lists only."
+        ),
     ),
     ModelSpec(
         name="fastsam-x",
@@ -51,7 +53,6 @@ CARDS = (
             filename="FastSAM-x.pt",
             size=144_972_346,
             sha256="752cadc2828edb1cd4bc4f9eb587100631af06ea2108f4c9ed56df4755701e76",
-            weak="it comes from two lists of third parties; neither the authors nor Ultralytics publish one",
             url=_RELEASE + "FastSAM-x.pt",
         ),
         params=71_751_811,
@@ -75,6 +76,9 @@ CARDS = (
             Figure("encode + any number of prompts, RTX 3090, ms", 40, "README; choosing is left out"),
             Figure("everything mode, RTX 3090, ms", 106, "survey, arXiv 2410.04960"),
         ),
-        notes=(f"{_LICENCE} Prompts choose among 300 proposals at most. Weights as Ultralytics saved them."),
+        notes=(
+            f"{_LICENCE} Prompts choose among 300 proposals at most. Weights as Ultralytics saved them; their hash"
+            " is from two third parties' lists only, the authors publish none."
+        ),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -90,7 +90,7 @@ def download(
         for file in card.files:
             if file.weak:
                 say(f"{card.name}: the hash of {file.filename} is weak: {file.weak}")
-            path = fetch(replace(card, weights=file), trust=trust)
+            path = fetch(card, file, trust=trust)
             say(f"{card.name}: {path} ({megabytes(path.stat().st_size)}, {card.licence_weights})")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 def fetch(
     spec: ModelSpec,
+    file: WeightFile | None = None,
     *,
     cache_dir: Path | None = None,
     offline: bool | None = None,
@@ -29,13 +31,14 @@ def fetch(
     trust: bool = False,
     by_hand: str | None = None,
 ) -> Path:
-    """The verified checkpoint of a model, `spec.weights`, downloaded where it is not on disk yet.
+    """A verified file of weights of a model, downloaded where it is not on disk yet.
 
     Sources are tried in turn: the Hugging Face Hub, then the plain URL. A file whose size or hash is not the
     published one is removed, wherever it came from.
 
     Args:
         spec: The model.
+        file: One of `spec.files`; `spec.weights` where left out.
         cache_dir: Folder for this call; else LIGHTSAM_CACHE, else the usual caches.
         offline: Use no network; None asks LIGHTSAM_OFFLINE and HF_HUB_OFFLINE.
         progress: Show progress bars where stderr is a terminal.
@@ -48,6 +51,7 @@ def fetch(
         ChecksumError: A file was found or offered, but not the published one.
         WeightsError: It should be inside the package, and is not.
     """
+    spec = replace(spec, weights=file or spec.weights)
     if spec.weights.bundled:
         return _bundled(spec)
     places, failures = sources(spec.weights, cache_dir, trust=trust), list[tuple[str, Failed]]()
