@@ -202,7 +202,7 @@ def test_no_more_than_300() -> None:
 
 @pytest.mark.parametrize("name", ["fastsam-s", "fastsam-x"])
 def test_cards_say_what_is_known(name: str) -> None:
-    """Code and weights are AGPL-3.0, which the notes say in words too, and that the hash is a weak one."""
+    """Code and weights are AGPL-3.0, which the notes say in words too, and where the hash comes from."""
     card = model_card(name)
 
     assert (card.licence_code, card.licence_weights) == ("AGPL-3.0", "AGPL-3.0")

@@ -112,9 +112,6 @@ def test_the_weak_models() -> None:
     found = {file.filename for spec in MODELS.values() for file in spec.files if file.weak}
 
     assert found == {
-        "FastSAM-s.pt",
-        "FastSAM-x.pt",
-        "efficient_sam_vitt.pt",
         "l2.pt",
         "tinysam.pth",
         "weight/ObjectAwareModel.pt",

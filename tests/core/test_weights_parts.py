@@ -14,6 +14,7 @@ from seeded import MINIATURES
 import lightsam_plugins as ls
 from lightsam_plugins.cli.everything_run import Job, _settings
 from lightsam_plugins.errors import WeightsError, WeightsMismatch
+from lightsam_plugins.model_spec import WeightFile
 from lightsam_plugins.models.mobile_sam_v2 import MobileSamV2
 from lightsam_plugins.registry import build_network, model_card
 from lightsam_plugins.weights.fitting import differences
@@ -98,9 +99,9 @@ def test_what_is_not_given_is_fetched(folder: Path, state: Tensors, monkeypatch:
     """Parts left out of a mapping are downloaded, each under its own entry of the card; without any, all are."""
     fetched: list[str] = []
 
-    def fetch(spec: ls.ModelSpec, *, trust: bool) -> Path:
-        fetched.append(spec.weights.part)
-        return folder / Path(spec.weights.filename).name
+    def fetch(spec: ls.ModelSpec, file: WeightFile, *, trust: bool) -> Path:
+        fetched.append(file.part)
+        return folder / Path(file.filename).name
 
     monkeypatch.setattr("lightsam_plugins.loading.fetch", fetch)
 
