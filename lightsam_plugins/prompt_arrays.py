@@ -166,6 +166,13 @@ def _labels(labels: ArrayLike | None, shape: tuple[int, ...]) -> IntArray:
 
 def read_masks(value: ArrayLike) -> FloatArray:
     """Check mask logits: (N, 256, 256) float32, a copy."""
+    if hasattr(value, "logits"):
+        raise PromptError(
+            "mask_input is an answer, not its logits",
+            expected=f"(N, {LOW_RES}, {LOW_RES}) float logits",
+            got=type(value).__name__,
+            hint="Pass its .logits: mask_input=masks.logits; after multimask=True masks.best().logits.",
+        )
     array = _array(value, "mask_input")
     if array.shape == (LOW_RES, LOW_RES):
         array = array[None]

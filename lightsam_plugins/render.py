@@ -59,7 +59,8 @@ def draw(
         crops: `Masks.crops()`: ``(x0, y0, (h, w) bool)`` per mask, in pixels of the image.
         captions: One short text per mask, usually its score; empty texts are not drawn.
         boxes: (N, 4) prompt boxes ``xyxy`` in pixels of the image.
-        points: (P, 2) or (N, P, 2) clicks ``(x, y)`` in pixels of the image.
+        points: (P, 2) or (N, P, 2) clicks ``(x, y)`` in pixels of the image; those outside are drawn at its border,
+            where models take them to be.
         point_labels: As many labels: 1 positive, 0 negative, -1 not drawn; all 1 where None.
         title: Text of a strip above the picture; none where empty.
         first_colour: Index in `PALETTE` of the first mask.
@@ -74,6 +75,7 @@ def draw(
     for box in np.reshape(np.asarray([] if boxes is None else boxes, np.float64), (-1, 4)):
         canvas.box(box)
     clicks = np.reshape(np.asarray([] if points is None else points, np.float64), (-1, 2))
+    clicks = clicks.clip(0, image.shape[1::-1])
     labels = np.ones(len(clicks)) if point_labels is None else np.ravel(np.asarray(point_labels))
     for click, label in zip(clicks, labels, strict=True):
         if label >= 0:

@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _option(panel: str, text: str) -> Any:
-    return typer.Option(help=text, show_default=False, rich_help_panel=panel)
+    return typer.Option(metavar="N", help=text, show_default=False, rich_help_panel=panel)
 
 
 def everything(
@@ -77,7 +77,12 @@ def everything(
         float | None, _option(_QUALITY, "Overlap of two boxes above which the worse mask goes, 0 to 1.")
     ] = None,
     detector_bgr: Annotated[
-        bool, _option(_QUALITY, "MobileSAMv2: swap red and blue for its detector, as the official code does.")
+        bool,
+        typer.Option(
+            "--detector-bgr",  # without a --no-detector-bgr beside it, so that no name is cut off at 80 columns
+            help="MobileSAMv2: swap red and blue for its detector, as the official code does.",
+            rich_help_panel=_QUALITY,
+        ),
     ] = False,
     min_mask_region_area: Annotated[
         float | None, _option(_QUALITY, "Islands and holes below this many pixels are removed.")
@@ -98,7 +103,14 @@ def everything(
     Options of the last three groups are those of SAM's generator; left out, the model's default holds.
     """
     from lightsam_plugins.cli.everything_run import Job, run
+    from lightsam_plugins.cli.photo_files import SUFFIXES
 
+    if output.suffix.lower() in SUFFIXES and not output.is_dir():
+        raise typer.BadParameter(
+            f"{str(output)!r} is a picture; expected a name such as masks.json, or a folder. "
+            "--overlays DIR draws the masks",
+            param_hint="-o",
+        )
     options = {
         "points_per_side": points_per_side,
         "points_per_batch": points_per_batch,

@@ -97,6 +97,9 @@ def run(job: Job) -> int:
         _draw_missing(job, state)
     except KeyboardInterrupt:
         interrupted = True
+        state.journal = Journal(
+            job.journal_path, settings
+        )  # its last line may be on the disk and not yet counted
     _finish(job, state, settings)
     return _report(job, state, interrupted=interrupted)
 

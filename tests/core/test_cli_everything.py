@@ -45,6 +45,17 @@ def forbid_models(monkeypatch):
     monkeypatch.setattr(everything_run, "load_model", lambda *args: pytest.fail("a model was loaded"))
 
 
+def test_a_picture_is_no_output(photos, tmp_path):
+    """`-o out.png` is refused with the way to pictures; no folder of that name is made."""
+    refused = everything(photos, "-o", tmp_path / "out.png")
+
+    assert refused.exit_code == 2
+    assert "is a picture; expected a name such as masks.json" in " ".join(
+        refused.output.replace("│", " ").split()
+    )
+    assert not (tmp_path / "out.png").exists()
+
+
 def test_output_is_coco(photos, tmp_path):
     """pycocotools reads the file; every RLE decodes to the reported area and box at the size of its image."""
     done = everything(photos, "-o", tmp_path / "masks.json")

@@ -183,3 +183,13 @@ def test_extreme_strips_are_drawn(shape):
     picture = render.draw(np.zeros((*shape, 3), np.uint8), [(0, 0, np.ones(shape, bool))], captions=["1.00"])
 
     assert max(picture.size) == 2400
+
+
+def test_a_click_outside_is_drawn_at_the_border():
+    """A click that a model takes to be at the border is seen there."""
+    photo = np.full((40, 60, 3), 128, np.uint8)
+
+    outside, border = (np.asarray(render.draw(photo, points=[[x, 20]])) for x in (-5, 0))
+
+    assert np.array_equal(outside, border)
+    assert not np.array_equal(border, np.asarray(render.draw(photo)))
