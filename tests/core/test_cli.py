@@ -253,7 +253,7 @@ def test_models_as_json_holds_every_card():
 
 
 def test_models_shows_all_that_is_known_of_one():
-    """`models NAME` prints what the card holds: licences, source, bytes, hash, prompts, and numbers with their source."""
+    """`models NAME` prints what the card holds: licences, source, bytes, hash, prompts, and published numbers."""
     done = lightsam("models", "efficientsam-ti", "edgesam")
 
     text = "".join(done.stdout.split())
