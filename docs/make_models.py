@@ -11,6 +11,7 @@ import argparse
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -99,27 +100,38 @@ def _published() -> str:
 
 
 def _sources() -> str:
-    def row(card: ModelSpec, file: WeightFile) -> list[str]:
+    owners: dict[WeightFile, list[str]] = {}
+    for card in _cards():
+        for file in card.files:
+            owners.setdefault(replace(file, part=""), []).append(
+                f"`{card.name}`" + f" ({file.part})" * bool(file.part)
+            )
+
+    def row(file: WeightFile, names: list[str]) -> list[str]:
         hub = f"https://huggingface.co/{file.repo}/blob/{file.revision}/{file.filename}"
         places = [f"[Hub]({hub})"] * bool(file.repo) + [f"[URL]({file.url})"] * bool(file.url)
-        identity = f"sha256 `{file.sha256[:16]}…`" if file.sha256 else f"git blob `{(file.git_blob or '')[:16]}…`"
+        identity = (
+            f"sha256 `{file.sha256[:16]}…`" if file.sha256 else f"git blob `{(file.git_blob or '')[:16]}…`"
+        )
         return [
-            f"`{card.name}`" + f", {file.part}" * bool(file.part),
+            ", ".join(names),
             f"`{Path(file.filename).name}`",
             ", ".join(places) or "in the wheel",
             f"{file.size:,}" if file.size else "not published",
             identity + f"; weak: {file.weak}" * bool(file.weak),
         ]
 
-    rows = [row(card, file) for card in _cards() for file in card.files]
-    return _table(["model", "file", "from", "bytes", "known by"], rows)
+    headings = ["models", "file", "from", "bytes", "known by"]
+    return _table(headings, (row(file, names) for file, names in owners.items()))
 
 
 def _errors() -> str:
     measured: dict[str, dict[str, float]] = json.loads((GOLDEN / "errors.json").read_text("utf-8"))
 
     def row(name: str) -> list[str]:
-        official = json.loads((GOLDEN / f"{name.replace('-', '_')}.keys.json").read_text("utf-8"))["state_dict"]
+        official = json.loads((GOLDEN / f"{name.replace('-', '_')}.keys.json").read_text("utf-8"))[
+            "state_dict"
+        ]
         errors = measured[name]
         if "predictions" in errors:
             cells = [f"prototypes {errors['prototypes']:.1e}", f"predictions {errors['predictions']:.1e}", ""]
@@ -137,7 +149,7 @@ def _unused() -> str:
     rows = []
     for card in _cards():
         with torch.device("meta"):
-            unused = build_network(card).unused_keys
+            unused: tuple[str, ...] = build_network(card).unused_keys  # type: ignore[assignment]
         if unused:
             rows.append([f"`{card.name}`", ", ".join(f"`{name}*`" for name in unused)])
     return _table(["model", "tensors"], rows)
