@@ -110,15 +110,14 @@ def _sources() -> str:
     def row(file: WeightFile, names: list[str]) -> list[str]:
         hub = f"https://huggingface.co/{file.repo}/blob/{file.revision}/{file.filename}"
         places = [f"[Hub]({hub})"] * bool(file.repo) + [f"[URL]({file.url})"] * bool(file.url)
-        identity = (
-            f"sha256 `{file.sha256[:16]}…`" if file.sha256 else f"git blob `{(file.git_blob or '')[:16]}…`"
-        )
+        hashes = (("sha256", file.sha256), ("git blob", file.git_blob))
+        known = " or ".join(f"{kind} `{digest[:16]}…`" for kind, digest in hashes if digest)
         return [
             ", ".join(names),
             f"`{Path(file.filename).name}`",
             ", ".join(places) or "in the wheel",
             f"{file.size:,}" if file.size else "not published",
-            identity + f"; weak: {file.weak}" * bool(file.weak),
+            known + f"; weak: {file.weak}" * bool(file.weak),
         ]
 
     headings = ["models", "file", "from", "bytes", "known by"]
