@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lightsam_plugins.weights.streams import Load
 
 SLACK = 64 << 20  # bytes that expanded views may add
-_CHUNK = 1 << 16  # elements converted at once
+_CHUNK = 1 << 15  # elements converted at once; for more, torch would wait for its other threads
 
 
 def materialise(found: Mapping[str, tuple[TensorRef, bool]], load: Load) -> dict[str, torch.Tensor]:
