@@ -50,9 +50,8 @@ class Nano(nn.Module):
 
         The single answer is the best of the three by predicted IoU, and only that one is brought to full size.
         """
-        if prompts.masks is not None:
-            prompts = replace(prompts, masks=prompts.masks / SHARPNESS)
-        weights, quality = self.decoder.propose(features, prompts)
+        asked = prompts if prompts.masks is None else replace(prompts, masks=prompts.masks / SHARPNESS)
+        weights, quality = self.decoder.propose(features, asked)
         quality = (quality - quality.new_tensor(OVERCONFIDENCE)).clamp(min=0)
         quality, order = quality.sort(1, descending=True)
         quality, order = (value[:, : TOKENS if multimask else 1] for value in (quality, order))

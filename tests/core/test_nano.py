@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -137,6 +139,42 @@ def test_two_clicks_keep_two_parts_and_a_miss_keeps_all() -> None:
 
     assert torch.equal(clean(logits, clicks([(15, 15, 1), (45, 45, 1)]), 64), logits)
     assert torch.equal(clean(logits, clicks([(30, 5, 1)]), 64), logits)
+
+
+def corrected(
+    notches: list[tuple[int, int]], points: list[tuple[int, int, int]], size: int = 2
+) -> torch.Tensor:
+    """What a square at 7 with negative notches becomes, with the whole square at 3 handed back as earlier answer."""
+    earlier, answer = torch.full((1, 64, 64), -3.0), torch.full((1, 1, 64, 64), -7.0)
+    earlier[:, 10:50, 10:50], answer[..., 10:50, 10:50] = 3, 7
+    for x, y in notches:
+        answer[..., y : y + size, x : x + size] = -7
+    return clean(answer, replace(clicks(points), masks=earlier), 64)
+
+
+def test_a_small_correction_stays_where_it_was_asked_for() -> None:
+    """Of an answer that is nearly the earlier one only the changed part with a click is taken, logit by logit."""
+    answer = corrected([(10, 10), (48, 48)], [(30, 30, 1), (11, 11, 0)])
+
+    expected = torch.full((1, 1, 64, 64), -3.0)
+    expected[..., 10:50, 10:50] = 3
+    expected[..., 10:12, 10:12] = -7
+    assert torch.equal(answer, expected)
+
+
+def test_a_large_change_is_taken_whole() -> None:
+    """An answer that shares less with the earlier one replaces it, parts without a click included."""
+    answer = corrected([(10, 10), (38, 38)], [(30, 30, 1), (11, 11, 0)], size=12)
+
+    assert set(answer.abs().unique().tolist()) == {7.0}
+    assert (answer[..., 38:50, 38:50] == -7).all()
+
+
+def test_a_mask_without_clicks_is_no_correction() -> None:
+    """With a box alone, an earlier answer is a prompt like any other: the new answer is the network's."""
+    answer = corrected([(10, 10)], [(0, 0, -1)])
+
+    assert set(answer.abs().unique().tolist()) == {7.0}
 
 
 def test_a_box_drops_what_lies_well_outside() -> None:
