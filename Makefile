@@ -9,7 +9,7 @@ SUITE := build/suite
 WHEEL_PYTHON := build/venv/bin/python
 ARGS ?=
 
-.PHONY: help venv demo test check format bench wheel clean
+.PHONY: help venv demo test check format bench docs wheel clean
 
 help:
 	@echo "make venv    .venv with the package, all hosts and all tools"
@@ -18,6 +18,7 @@ help:
 	@echo "make check   ruff and mypy"
 	@echo "make format  let ruff rewrite what it can"
 	@echo "make bench   time encoding and prompts"
+	@echo "make docs    write the tables of docs/models.md; ARGS=--pictures draws its pictures as well"
 	@echo "make clean   remove .venv and everything built"
 
 venv: $(BIN)/.dev
@@ -68,6 +69,9 @@ format: $(BIN)/.dev
 
 bench: $(BIN)/.dev
 	$(BIN)/pytest benchmarks --benchmark-only $(ARGS)
+
+docs: $(BIN)/.dev
+	$(BIN)/python docs/make_models.py $(ARGS)
 
 clean:
 	rm -rf .venv build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache

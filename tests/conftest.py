@@ -25,6 +25,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=Path(__file__).parent / "golden",
         help="folder with NAME.npz and NAME.keys.json files (default: tests/golden)",
     )
+    parser.addoption(
+        "--golden-errors",
+        type=Path,
+        help="write the measured errors to this file; docs/models.md shows those of tests/golden/errors.json",
+    )
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,7 @@ CARDS = (
         ),
         notes=_NOTES
         + "The sha256 is that of copies on the Hub and in public lists; the authors publish none. "
-        "Their own file is known by its git blob id, and no one has published that the two are the same.",
+        "Their own file is known by its git blob id; no one has published that the two are the same: either is taken.",
     ),
     ModelSpec(
         name="efficientsam-s",

@@ -9,6 +9,8 @@ import typer
 from rich import box
 from rich.table import Table
 
+from lightsam_plugins.cards import clip
+from lightsam_plugins.cli.card import card_table
 from lightsam_plugins.cli.output import megabytes, out, print_json, say
 from lightsam_plugins.licences import require_licence
 from lightsam_plugins.registry import ModelSpec, list_models, model_card
@@ -19,27 +21,42 @@ _SHORT = {"point": "point", "negative_point": "±", "box": "box", "mask": "mask"
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command(
-        epilog="Examples:\n\n  lightsam models\n\n  lightsam models --json | jq '.[].name'",
+        epilog="Examples:\n\n  lightsam models\n\n  lightsam models mobilesam\n\n"
+        "  lightsam models --json | jq '.[].name'",
     )(models)
     app.command(
-        epilog="Examples:\n\n  lightsam download mobilesam\n\n"
+        epilog="Examples:\n\n  lightsam download mobilesam\n\n  lightsam download text\n\n"
         "  LIGHTSAM_CACHE=/data/models lightsam download mobilesam",
     )(download)
 
 
 def models(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME...]", help="Show all that is known of these.", autocompletion=list_models
+        ),
+    ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON: the whole card of every model.")
+        bool, typer.Option("--json", help="Print JSON: the whole card of every model, or of those named.")
     ] = False,
 ) -> None:
     """List the models: size, prompts, licence, downloaded."""
-    cards = [model_card(name) for name in list_models()]
+    cards = [model_card(name) for name in names or list_models()]
     if as_json:
         print_json([_as_dict(card) for card in cards])
-        return
+    elif names:
+        for card in cards:
+            out.print(card_table(card))
+    else:
+        _list(cards)
+
+
+def _list(cards: list[ModelSpec]) -> None:
     table = Table(
         box=box.SIMPLE_HEAD,
-        caption="± negative clicks too. Licence: of the weights. lightsam download NAME fetches one.\n"
+        caption="± negative clicks too. Licence: of the weights. lightsam models NAME shows all that is known,\n"
+        "lightsam download NAME fetches one, lightsam download text what text prompts need.\n"
         "* experimental: not compared with the official implementation yet.\n"
         "† the hash of a file is weak, see --trust of lightsam download.",
         caption_justify="left",
@@ -66,7 +83,12 @@ def models(
 
 def download(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="Models to fetch.", autocompletion=list_models)
+        list[str],
+        typer.Argument(
+            metavar="NAME...",
+            help="Models to fetch; text is CLIP, for text prompts.",
+            autocompletion=lambda: [*list_models(), clip.NAME],
+        ),
     ],
     accept_licence: Annotated[
         str | None,
@@ -83,14 +105,14 @@ def download(
     """Fetch and verify the weights of models, for offline use."""
     from lightsam_plugins.weights import fetch
 
-    cards = [model_card(name) for name in names]
+    cards = [clip.CLIP if name == clip.NAME else model_card(name) for name in names]
     for card in cards:  # a wrong name, or a licence that is not accepted, stops it before the first byte
         require_licence(card, accept_licence)
     for card in cards:
         for file in card.files:
             if file.weak:
                 say(f"{card.name}: the hash of {file.filename} is weak: {file.weak}")
-            path = fetch(card, file, trust=trust)
+            path = fetch(card, file, trust=trust, by_hand=clip.BY_HAND if card is clip.CLIP else None)
             say(f"{card.name}: {path} ({megabytes(path.stat().st_size)}, {card.licence_weights})")
 
 

@@ -83,9 +83,7 @@ def unasked(
     used = prompts.labels.cpu().numpy() >= 0
     shared, united = (answers & earlier).sum((2, 3)), (answers | earlier).sum((2, 3))
     keep = np.zeros_like(answers)
-    for row, index in np.argwhere(shared >= SMALL_CORRECTION * united):
-        if not used[row].any():
-            continue
+    for row, index in np.argwhere((shared >= SMALL_CORRECTION * united) & used.any(1, keepdims=True)):
         changed = answers[row, index] != earlier[row, index]
         parts, _ = ndimage.label(changed)
         asked = [parts[y, x] for x, y in places[row, used[row]]]

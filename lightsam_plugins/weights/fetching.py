@@ -136,7 +136,7 @@ def _offline(spec: ModelSpec, variable: str | None, by_hand: str | None) -> Weig
     usual = f"Run `lightsam download {spec.name}` with the network on, or pass weights=PATH (--weights PATH)."
     return DownloadError(
         f"the weights {spec.weights.filename!r} of {spec.name!r} are not on this machine, and {switch}",
-        hint=f"Run it once with the network on. {by_hand}" if by_hand else usual,
+        hint=by_hand or usual,
     )
 
 

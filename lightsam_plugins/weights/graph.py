@@ -53,12 +53,14 @@ class StorageRef:
         dtype: Type of its elements.
         count: Number of elements.
         data: The bytes themselves, where the pickle holds them inline.
+        place: Where it lies in the file: storages are loaded in this order.
     """
 
     key: str
     dtype: torch.dtype
     count: int
     data: Buffer | None = None
+    place: int = 0
 
     @property
     def nbytes(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import stat
@@ -18,6 +17,8 @@ from lightsam_plugins.weights.streams import Load, read_stream
 from lightsam_plugins.weights.zips import Archive, read_torch
 
 if TYPE_CHECKING:
+    import io
+
     import torch
 
 _ZIP = b"PK\x03\x04"
@@ -96,8 +97,7 @@ def _read(file: io.BufferedIOBase, size: int, path: Path | None) -> dict[str, to
         return _tensors(*read_torch(archive, root))
     if path is None:
         raise Unsafe("a zip archive inside a zip archive")
-    inner = archive.only_file()
-    return _read(io.BytesIO(inner), len(inner), None)
+    return _read(*archive.only_file(), None)
 
 
 def _tensors(values: Any, load: Load) -> dict[str, torch.Tensor]:

@@ -16,7 +16,8 @@ from lightsam_plugins.weights.machine import Machine
 
 MAGIC = 0x1950A86A20F9469CFC6C  # torch's legacy format starts with this number, pickled
 PROTOCOL = 1001
-Load = Callable[[StorageRef], Buffer]
+# Gives the bytes of a storage, at the end of so many times their memory.
+Load = Callable[[StorageRef, int], Buffer]
 
 
 class Storages:
@@ -82,7 +83,7 @@ def read_stream(stream: io.BufferedIOBase, size: int, budget: Budget | None = No
     values = Machine(storages, budget).run(bounded)
     keys = Machine(storages, budget).run(bounded)
     places = _places(bounded, keys, storages)
-    return values, lambda storage: _bytes_at(bounded, places, storage)
+    return values, lambda storage, times: _bytes_at(bounded, places, storage, times)
 
 
 def _places(bounded: Bounded, keys: Any, storages: Storages) -> dict[str, int]:
@@ -98,17 +99,17 @@ def _places(bounded: Bounded, keys: Any, storages: Storages) -> dict[str, int]:
         if storage.nbytes > bounded.left:
             cut = storage.nbytes - bounded.left
             raise Damaged(f"a file that ends {cut} bytes too early, in storage {key}")
-        places[key] = bounded.stream.tell()
+        places[key] = storage.place = bounded.stream.tell()
         bounded.stream.seek(storage.nbytes, io.SEEK_CUR)
     return places
 
 
-def _bytes_at(bounded: Bounded, places: dict[str, int], storage: StorageRef) -> Buffer:
+def _bytes_at(bounded: Bounded, places: dict[str, int], storage: StorageRef, times: int) -> Buffer:
     if storage.key not in places:
         raise Damaged(f"a legacy torch file without the bytes of storage {storage.key}")
     bounded.stream.seek(places[storage.key])
-    data = memory(storage.nbytes)
-    if bounded.stream.readinto(data) != len(data):
+    data = memory(times * storage.nbytes)
+    if bounded.stream.readinto(data[len(data) - storage.nbytes :]) != storage.nbytes:
         raise Damaged(f"a file that ends inside storage {storage.key}")
     return data
 
@@ -121,11 +122,15 @@ def _inline(arguments: tuple[Any, ...], budget: Budget) -> StorageRef:
     storage, load = read_stream(io.BytesIO(data), len(data), budget)
     if not isinstance(storage, StorageRef):
         raise Unsafe("torch.load of a file inside the file")
-    storage.data = load(storage)
+    storage.data = load(storage, 1)
     return storage
 
 
-def _inline_data(storage: StorageRef) -> Buffer:
+def _inline_data(storage: StorageRef, times: int) -> Buffer:
     if storage.data is None:
         raise Damaged("a plain pickle that refers to storages outside of it")
-    return storage.data
+    if times == 1:
+        return storage.data
+    data = memory(times * storage.nbytes)
+    data[len(data) - storage.nbytes :] = storage.data
+    return data

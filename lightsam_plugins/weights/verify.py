@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 def identity(weights: WeightFile) -> str:
     """What the published file is recognised by, as text."""
-    if weights.sha256:
-        return f"{weights.size} bytes with sha256 {weights.sha256}"
-    if weights.git_blob:
-        return f"{weights.size} bytes with git blob id {weights.git_blob}"
-    return f"{weights.size} bytes"
+    hashes = [("sha256", weights.sha256), ("git blob id", weights.git_blob)]
+    known = " or ".join(f"{kind} {digest}" for kind, digest in hashes if digest)
+    return f"{weights.size} bytes with {known}" if known else f"{weights.size} bytes"
 
 
 def difference(path: Path, weights: WeightFile, *, trust: bool = False) -> str | None:
     """In what `path` differs from the published file, as text; None where it is that file.
+
+    Where a sha256 and a git blob id are published, one of them is enough: they may be of files that were saved twice.
 
     Args:
         path: The file on disk.
@@ -37,16 +37,22 @@ def difference(path: Path, weights: WeightFile, *, trust: bool = False) -> str |
         return f"a file of {size} bytes"
     if trust and weights.weak:
         return None
-    if weights.sha256:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return None if digest == weights.sha256.lower() else f"a file with sha256 {digest}"
-    if weights.git_blob:
+    wrong = None
+    for kind, published in (("sha256", weights.sha256), ("git blob id", weights.git_blob)):
+        if published:
+            digest = _digest(path, kind, size)
+            if digest == published.lower():
+                return None
+            wrong = wrong or f"a file with {kind} {digest}"
+    return wrong
+
+
+def _digest(path: Path, kind: str, size: int) -> str:
+    hasher = hashlib.sha256()
+    if kind == "git blob id":
         hasher = hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, lambda: hasher).hexdigest()
-        return None if digest == weights.git_blob.lower() else f"a file with git blob id {digest}"
-    return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hasher).hexdigest()
 
 
 def known(path: Path, weights: WeightFile, markers: Path) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import stat
 import zipfile
-import zlib
 from typing import Any
 
 from lightsam_plugins.weights.blank import memory
@@ -13,6 +12,7 @@ from lightsam_plugins.weights.graph import Buffer, Damaged, StorageRef, Unsafe
 from lightsam_plugins.weights.limits import Bounded, Budget
 from lightsam_plugins.weights.machine import Machine
 from lightsam_plugins.weights.streams import Load, Storages
+from lightsam_plugins.weights.unpacking import BROKEN, CHUNK, Unpacked
 
 MAX_RATIO = 100  # weights hardly compress; zeros do, a thousandfold
 SLACK = 64 << 20  # bytes that any archive may unpack to
@@ -46,21 +46,22 @@ class Archive:
         if packed > size or unpacked > SLACK + MAX_RATIO * size:
             raise Unsafe(f"a zip archive of {size} bytes that unpacks to {unpacked} bytes (a zip bomb)")
 
-    def read(self, name: str) -> memoryview:
-        """The bytes of one entry, checked against its length and CRC."""
+    def read(self, name: str, times: int = 1) -> memoryview:
+        """The bytes of one entry, checked against its length and CRC, at the end of `times` as much memory."""
         entry = self.entries.get(name)
         if entry is None:
             raise Damaged(f"a torch archive without the record {name!r}")
-        data, position = memory(entry.file_size), 0
+        data = memory(times * entry.file_size)
+        position = start = len(data) - entry.file_size
         try:
             with self.zip.open(entry) as file:
-                while chunk := file.read(1 << 20):
+                while chunk := file.read(CHUNK):
                     data[position : position + len(chunk)] = chunk
                     position += len(chunk)
-        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, OSError) as error:
+        except BROKEN as error:
             raise Damaged(f"a damaged record {name!r} ({error})") from error
         if position != len(data):
-            raise Damaged(f"a record {name!r} of {position} instead of {len(data)} bytes")
+            raise Damaged(f"a record {name!r} of {position - start} instead of {entry.file_size} bytes")
         return data
 
     def torch_root(self) -> str | None:
@@ -70,13 +71,19 @@ class Archive:
             raise Unsafe("a zip archive with several checkpoints in one")
         return roots[0] if roots else None
 
-    def only_file(self) -> memoryview:
-        """The one file of an archive around a checkpoint, leaving what macOS adds."""
+    def only_file(self) -> tuple[io.BufferedIOBase, int]:
+        """The one file of an archive around a checkpoint, leaving what macOS adds, and its bytes."""
         extra = ("/", ".DS_Store")
         names = [n for n in self.entries if not n.endswith(extra) and not n.startswith("__MACOSX/")]
         if len(names) != 1:
             raise Damaged(f"a zip archive of {len(names)} files, not of one checkpoint")
-        return self.read(names[0])
+        entry = self.entries[names[0]]
+        try:
+            return io.BufferedReader(
+                Unpacked(lambda: self.zip.open(entry), entry.file_size), 1 << 16
+            ), entry.file_size
+        except BROKEN as error:
+            raise Damaged(f"a damaged record {names[0]!r} ({error})") from error
 
 
 def _check(entry: zipfile.ZipInfo) -> None:
@@ -107,13 +114,17 @@ def read_torch(archive: Archive, root: str) -> tuple[Any, Load]:
     if archive.entries[f"{root}/data.pkl"].file_size > MAX_PICKLE:
         raise Unsafe(f"a description of its tensors of more than {MAX_PICKLE} bytes")
     pickled = archive.read(f"{root}/data.pkl")
-    machine = Machine(Storages(), Budget.of(len(pickled)))
+    storages = Storages()
+    machine = Machine(storages, Budget.of(len(pickled)))
     values = machine.run(Bounded(io.BytesIO(pickled), len(pickled)))
+    for key, storage in storages.known.items():
+        entry = archive.entries.get(f"{root}/data/{key}")
+        storage.place = entry.header_offset if entry else 0
 
-    def load(storage: StorageRef) -> Buffer:
+    def load(storage: StorageRef, times: int) -> Buffer:
         entry = archive.entries.get(f"{root}/data/{storage.key}")
         if entry is not None and entry.file_size != storage.nbytes:
             raise Damaged(f"storage {storage.key} of {storage.nbytes} bytes in a record of {entry.file_size}")
-        return archive.read(f"{root}/data/{storage.key}")
+        return archive.read(f"{root}/data/{storage.key}", times)
 
     return values, load

@@ -5,6 +5,7 @@ So does MobileSAMv2's detector, which is the same network in the same container.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pycocotools import mask as coco_mask
 
 import lightsam_plugins as ls
 from lightsam_plugins.images import load_image
@@ -83,6 +85,38 @@ def test_the_official_container_is_read_without_its_package(official: Official) 
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert result.stdout.strip() == "417 {'torch.float32'}"
+
+
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning"
+)  # pycocotools 2.0.11, numpy 2
+def test_the_command_line_takes_the_official_file(official: Official, tmp_path: Path) -> None:
+    """`lightsam segment --model fastsam-s --weights FILE --box` gives the package's masks, though it is not there."""
+    expected = official.proposals("coffee")
+    rows = [0, len(expected["boxes"]) // 2]
+    boxes = [part for row in rows for part in ("--box", ",".join(map(str, expected["boxes"][row])))]
+    code = "import sys; sys.modules['ultralytics'] = None; from lightsam_plugins.cli import main; main()"
+    files = ["--weights", official.checkpoint, "--json", tmp_path / "out.json", "-o", tmp_path / "out.png"]
+    command = [
+        "segment",
+        official.folder / "coffee.png",
+        "--model",
+        "fastsam-s",
+        "--device",
+        "cpu",
+        *boxes,
+        *files,
+    ]
+
+    subprocess.run([sys.executable, "-c", code, *map(str, command)], capture_output=True, check=True)
+
+    report = json.loads((tmp_path / "out.json").read_text("utf-8"))
+    found = np.stack([coco_mask.decode(mask["rle"]) for mask in report["masks"]]).astype(bool)
+    # Each prompt is answered by the proposal that fits it best, which may be one like the one whose box it is.
+    both = (found[:, None] & expected["masks"]).sum((2, 3))
+    either = (found[:, None] | expected["masks"]).sum((2, 3))
+    assert (both / either).max(1).min() > 0.99
+    assert (tmp_path / "out.png").is_file()
 
 
 @pytest.mark.parametrize("photo", PHOTOS)

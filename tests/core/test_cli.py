@@ -252,6 +252,36 @@ def test_models_as_json_holds_every_card():
     assert "negative_point" in cards["nano"]["prompts"]
 
 
+def test_models_shows_all_that_is_known_of_one():
+    """`models NAME` prints what the card holds: licences, source, bytes, hash, prompts, and published numbers."""
+    done = lightsam("models", "efficientsam-ti", "edgesam")
+
+    text = "".join(done.stdout.split())
+    for card in (model_card("efficientsam-ti"), model_card("edgesam")):
+        file = card.weights
+        known = [
+            card.paper,
+            card.repository,
+            card.licence_code,
+            file.sha256,
+            f"{file.size:,}",
+            file.url,
+            card.notes,
+        ]
+        known += [f"{figure.value:g} ({figure.source})" for figure in card.published]
+        assert all("".join(one.split()) in text for one in known)
+    assert "merve/EfficientSAM(main)" in text
+    assert f"gitblob{model_card('efficientsam-ti').weights.git_blob}" in text
+    assert "atmost6points" in text
+    assert f"tobeacceptedbyname:{model_card('edgesam').licence_terms}" in text
+    assert lightsam("models", "nanno").exit_code == 1
+
+
+def test_models_as_json_can_be_of_one():
+    """`models NAME --json` is the card of that model alone."""
+    assert [card["name"] for card in json.loads(lightsam("models", "nano", "--json").stdout)] == ["nano"]
+
+
 def test_models_shows_whole_names_on_a_usual_terminal(monkeypatch):
     """At 80 columns every model has one line that begins with its whole name, so that it can be typed."""
     monkeypatch.setenv("COLUMNS", "80")

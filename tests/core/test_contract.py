@@ -13,7 +13,7 @@ from lightsam_plugins.errors import DeviceError, PromptError, UnsupportedPrompt
 from lightsam_plugins.masks import Masks
 from lightsam_plugins.registry import ModelSpec, list_models
 from lightsam_plugins.segmenter import Segmenter
-from lightsam_plugins.types import Embedding
+from lightsam_plugins.types import Embedding, PromptBatch
 
 IMAGES = [photo(300, 400), photo(90, 64, seed=1)]
 BOXES = np.array([[40, 30, 200, 180], [5, 5, 60, 50], [150, 100, 390, 290], [0, 0, 400, 300]])
@@ -121,6 +121,25 @@ def test_objects_are_independent_and_keep_their_order(loaded: Loaded) -> None:
             loaded.embedding, **{name: rows[row : row + 1] for name, rows in prompts.items()}
         )
         close(together[place], alone)
+
+
+@torch.inference_mode()
+def test_a_box_is_two_corner_points(loaded: Loaded) -> None:
+    """Where prompts become tokens, a box is clicks on its corners, but for what is learned of each kind of point."""
+    encoder = getattr(loaded.model._runner.module, "prompt_encoder", None)
+    if encoder is not None:
+        boxes = torch.from_numpy(BOXES).float()
+        no_click = torch.empty(4, 0, 2), torch.empty(4, 0, dtype=torch.int64)
+        clicks = boxes.view(4, 2, 2), torch.ones(4, 2, dtype=torch.int64)
+
+        box, click = (encoder(PromptBatch(*one)).tokens[:, :2] for one in ((*no_click, boxes), clicks))
+
+        kinds = box - click
+        torch.testing.assert_close(kinds, kinds[:1].expand_as(kinds), rtol=0, atol=1e-5)
+        assert kinds.abs().amax((0, 2)).min() > 1e-3
+        assert (box[0] - box[1]).abs().max() > 0.1
+    else:
+        assert loaded.model.name in ("fastsam-s", "fastsam-x", "nano")
 
 
 def test_every_prompt_has_its_effect(loaded: Loaded) -> None:

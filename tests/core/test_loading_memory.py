@@ -1,5 +1,7 @@
 """What loading costs: no random weights, and the memory of the checkpoint once."""
 
+import zipfile
+
 import pytest
 import torch
 from peak_memory import peak_growth
@@ -13,7 +15,7 @@ from lightsam_plugins.weights import load_into, read_tensors
 from lightsam_plugins.weights.blank import Uninitialised
 
 NAME = "efficientvit-sam-l0"
-FORMS = ["plain.pt", "wrapped.pt", "module.pt", "legacy.pt", "plain.safetensors"]
+FORMS = ["plain.pt", "wrapped.pt", "module.pt", "legacy.pt", "plain.safetensors", "wrapped.pt.zip"]
 
 
 def write(path, network):
@@ -21,6 +23,11 @@ def write(path, network):
     state = network.state_dict()
     if path.suffix == ".safetensors":
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+        return
+    if path.suffix == ".zip":
+        write(path.with_suffix(""), network)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            archive.write(path.with_suffix(""), path.stem)
         return
     content = {"plain": state, "legacy": state, "wrapped": {"model": state}, "module": {"model": network}}
     torch.save(content[path.stem], path, _use_new_zipfile_serialization=path.stem != "legacy")
@@ -47,7 +54,7 @@ def test_loading_takes_less_than_twice_the_size_of_the_file(form, network, tmp_p
 
 
 def test_halves_of_a_module_take_their_size_in_float32_once(tmp_path):
-    """A pickled module of halves is twice its file in memory; the halves are not kept beside it."""
+    """A pickled module of halves is twice its file when it is float32, and never takes more on the way."""
     torch.manual_seed(0)
     path = tmp_path / "FastSAM-x.pt"
     torch.save({"model": build_network(model_card("fastsam-x")).half()}, path)
@@ -55,7 +62,7 @@ def test_halves_of_a_module_take_their_size_in_float32_once(tmp_path):
 
     growth = peak_growth(prepare, f"model = ls.load('fastsam-x', device='cpu', weights={str(path)!r})")
 
-    assert growth < 1.5 * (2 * path.stat().st_size)
+    assert 1.5 * path.stat().st_size < growth < 2 * path.stat().st_size
 
 
 @pytest.mark.parametrize("name", list_models())

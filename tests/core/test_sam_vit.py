@@ -79,15 +79,6 @@ def test_every_key_and_shape_of_each_size(name, official_b):
     assert 100 < container / len(own) < 500
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_the_card_counts_the_parameters(name):
-    """`params` is what the network has."""
-    with torch.device("meta"):
-        network = build_network(model_card(name))
-
-    assert model_card(name).params == sum(weight.numel() for weight in network.parameters())
-
-
 @pytest.fixture
 def _inference():
     torch.manual_seed(0)

@@ -14,8 +14,11 @@ import torch
 from fake_network import blocks, wand_segmenter
 from hub_server import HubServer, serving
 from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
 
 from lightsam_plugins import text_clip
+from lightsam_plugins.cards import clip
+from lightsam_plugins.cli.app import build_app
 from lightsam_plugins.errors import (
     ChecksumError,
     DownloadError,
@@ -43,7 +46,9 @@ def server(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, folder: pathlib.Path
 ) -> Iterator[HubServer]:
     """A Hub that has the tiny CLIP, in place of OpenAI's."""
-    monkeypatch.setattr(text_clip, "CLIP", tiny_clip.card(folder))
+    card = tiny_clip.card(folder)
+    for module in (text_clip, clip):
+        monkeypatch.setattr(module, "CLIP", card)
     text_clip._loaded.cache_clear()
     with serving(tmp_path, monkeypatch) as running:
         tiny_clip.offer(running, folder)
@@ -126,6 +131,29 @@ def test_the_download_is_found_again(server: HubServer) -> None:
     assert len(server.requests) == first > 0
 
 
+def test_the_command_line_fetches_it(server: HubServer) -> None:
+    """`lightsam download text` puts the four files on disk, with which CLIP is then loaded without a request."""
+    done = CliRunner().invoke(build_app(), ["download", "text"])
+    asked = len(server.requests)
+
+    clip_scorer("cpu")
+
+    assert done.exit_code == 0, done.output
+    assert all(f"{name} (" in "".join(done.stderr.split("\n")) for name in FILES)
+    assert len(server.requests) == asked > 0
+
+
+def test_the_command_line_without_the_hub(server: HubServer) -> None:
+    """Where CLIP cannot be fetched the panel says what helps, and nothing of models of `load`."""
+    server.files.clear()
+
+    done = CliRunner().invoke(build_app(), ["download", "text"])
+
+    assert done.exit_code == 1
+    assert "ClipScorer(FOLDER)" in done.stderr
+    assert "load(" not in done.stderr
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_another_file_on_the_hub_is_refused(server: HubServer, name: str) -> None:
     """Each of the files has to be the one that is known, settings included."""
@@ -146,11 +174,12 @@ def test_without_the_hub_the_message_says_what_helps(
         monkeypatch.setenv("LIGHTSAM_OFFLINE", "1")
 
     with pytest.raises(
-        DownloadError, match=r"'tiny-clip'.*scorer=lightsam_plugins\.text_clip\.ClipScorer"
+        DownloadError,
+        match=r"'tiny-clip'.*`lightsam download text`.*scorer=lightsam_plugins\.text_clip\.ClipScorer",
     ) as caught:
         wand_segmenter().segment(IMAGE, text="a dog")
 
-    assert "lightsam download" not in str(caught.value)
+    assert "lightsam download tiny-clip" not in str(caught.value)
     assert "load(" not in str(caught.value)
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hub_server import CONTENT, GIT_BLOB, REPO, HubServer, Terminal, leftovers, model, serving
+from hub_server import CONTENT, GIT_BLOB, REPO, SHA256, HubServer, Terminal, leftovers, model, serving
 
 from lightsam_plugins.errors import ChecksumError, DownloadError, WeightsError
 from lightsam_plugins.weights import cache_dir, fetch, is_downloaded, sources, verify
@@ -64,6 +64,18 @@ def test_hub_small_file_and_revision(server: HubServer, tmp_path: pathlib.Path) 
 
     assert path.read_bytes() == CONTENT
     assert not server.asked("GET", "main")
+
+
+@pytest.mark.parametrize("right", ["sha256", "git_blob"])
+def test_either_hash_is_enough(server: HubServer, tmp_path: pathlib.Path, right: str) -> None:
+    """Of a file whose sha256 and git blob id are published, each is enough; with neither it is refused by both."""
+    server.add_hub(REPO, "fake.pt", CONTENT)
+    wrong = {"sha256": "0" * 64, "git_blob": "0" * 40}
+    known = wrong | {right: {"sha256": SHA256, "git_blob": GIT_BLOB}[right]}
+
+    assert fetch(model(repo=REPO, **known), progress=False).read_bytes() == CONTENT
+    with pytest.raises(ChecksumError, match=rf"sha256 {'0' * 64} or git blob id {'0' * 40}.*sha256 {SHA256}"):
+        fetch(model(repo=REPO, **wrong), progress=False)
 
 
 def test_hub_connection_cut_is_resumed(server: HubServer, tmp_path: pathlib.Path) -> None:
