@@ -15,7 +15,7 @@ from lightsam_plugins.cli.output import megabytes, out, print_json, say
 from lightsam_plugins.licences import require_licence
 from lightsam_plugins.registry import ModelSpec, list_models, model_card
 
-_SHORT = {"point": "point", "negative_point": "±", "box": "box", "mask": "mask", "text": "text"}
+_SHORT = {"point": "clicks", "negative_point": "±", "box": "box", "mask": "mask", "text": "text"}
 
 
 def register(app: typer.Typer) -> None:
@@ -55,24 +55,25 @@ def models(
 def _list(cards: list[ModelSpec]) -> None:
     table = Table(
         box=box.SIMPLE_HEAD,
-        caption="± negative clicks too. Licence: of the weights. lightsam models NAME shows all that is known,\n"
-        "lightsam download NAME fetches one, lightsam download text what text prompts need.\n"
-        "* experimental: not compared with the official implementation yet.\n"
-        "† the hash of a file is weak, see --trust of lightsam download.",
+        caption="M par.: millions of parameters. ±: clicks beside the object too. Licence: of the\n"
+        "weights. * experimental: not compared with the official implementation yet.\n"
+        "† the hash of a file is weak, see --trust of lightsam download.\n"
+        "lightsam models NAME shows all that is known, lightsam download NAME fetches one,\n"
+        "lightsam download text what text prompts need.",
         caption_justify="left",
         show_edge=False,
         padding=(0, 0),
     )
-    for heading in ("name", "params", "prompts", "licence", "size", "on disk"):
+    for heading in ("name", "M par.", "prompts", "licence", "MB", "disk"):
         table.add_column(
             heading,
-            justify="right" if heading in ("params", "size") else "left",
+            justify="right" if heading in ("M par.", "MB") else "left",
             no_wrap=True,  # a name that is cut off cannot be typed
         )
     for card in cards:
         table.add_row(
             card.name + _marks(card),
-            f"{card.params / 1e6:.1f} M",
+            f"{card.params / 1e6:.1f}",
             " ".join(short for prompt, short in _SHORT.items() if prompt in card.prompts),
             card.licence_weights,
             _size(card),
@@ -123,7 +124,7 @@ def _marks(card: ModelSpec) -> str:
 
 def _size(card: ModelSpec) -> str:
     sizes = [file.size for file in card.files]
-    return megabytes(sum(sizes)) if all(sizes) else "?"
+    return f"{sum(sizes) / 1e6:.0f}" if all(sizes) else "?"
 
 
 def _where(card: ModelSpec) -> str:

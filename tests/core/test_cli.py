@@ -252,6 +252,16 @@ def test_models_as_json_holds_every_card():
     assert "negative_point" in cards["nano"]["prompts"]
 
 
+def test_nothing_is_cut_off_in_a_narrow_terminal(monkeypatch):
+    """The list of models and every option fit into 80 columns: what is cut off can be neither read nor typed."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    for command in (["models"], ["everything", "--help"], ["segment", "--help"], ["download", "--help"]):
+        shown = lightsam(*command).output
+        assert len(shown.splitlines()) > 15
+        assert "…" not in shown, shown
+
+
 def test_models_shows_all_that_is_known_of_one():
     """`models NAME` prints what the card holds: licences, source, bytes, hash, prompts, and published numbers."""
     done = lightsam("models", "efficientsam-ti", "edgesam")
