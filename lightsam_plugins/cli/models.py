@@ -55,11 +55,11 @@ def models(
 def _list(cards: list[ModelSpec]) -> None:
     table = Table(
         box=box.SIMPLE_HEAD,
-        caption="M par.: millions of parameters. ±: clicks beside the object too. Licence: of the\n"
-        "weights. * experimental: not compared with the official implementation yet.\n"
-        "† the hash of a file is weak, see --trust of lightsam download.\n"
-        "lightsam models NAME shows all that is known, lightsam download NAME fetches one,\n"
-        "lightsam download text what text prompts need.",
+        caption="M par.: millions of parameters. ±: clicks beside the object too.\n"
+        "Licence: of the weights. † the hash of a file is weak, see download --trust.\n"
+        "* experimental: not compared with the official implementation yet.\n"
+        "lightsam models NAME shows all that is known, lightsam download NAME fetches\n"
+        "one, lightsam download text what text prompts need.",
         caption_justify="left",
         show_edge=False,
         padding=(0, 0),
