@@ -7,6 +7,8 @@ other; SAM's neck follows.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -76,12 +78,23 @@ class PlainViT(nn.Module):
             *(Block(channels, SelfAttention(channels, heads), FeedForward(channels)) for _ in range(depth))
         )
         self.neck = sam_neck(channels, out_channels)
+        self._kept: tuple[Any, torch.Tensor, torch.Tensor] | None = None
 
     def positions(self) -> torch.Tensor:
         """The position embedding at the resolution of the patches, by bicubic interpolation: (1, S, S, C).
 
-        Done at every call, at no measurable cost: a kept one would be that of weights loaded before.
+        Computed once, and again where the weights are others: a kept one must not be that of weights loaded before.
         """
+        weights = self.pos_embed
+        if weights.is_inference() or (weights.requires_grad and torch.is_grad_enabled()):
+            return self._interpolated()  # no changes can be seen, or gradients have to go through
+        state = (weights.data_ptr(), weights._version, weights.dtype, weights.device)
+        if self._kept is None or self._kept[0] != state:
+            # The weights are kept as well, so that no others can come to lie at their address.
+            self._kept = state, weights.detach(), self._interpolated()
+        return self._kept[2]
+
+    def _interpolated(self) -> torch.Tensor:
         learned = self.pos_embed[:, 1:].unflatten(1, (self.learned, -1))
         return upsample(learned.permute(0, 3, 1, 2), self.grid).permute(0, 2, 3, 1)
 

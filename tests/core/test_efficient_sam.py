@@ -82,7 +82,7 @@ def test_padding_makes_room_for_points():
 @pytest.mark.parametrize(("clicks", "boxes"), [(7, None), (5, [[10, 20, 30, 40]] * 2)])
 def test_more_points_than_slots_are_refused(clicks, boxes):
     """Nothing is cut off in silence, neither by the network nor, with the row, by what is in front of it."""
-    points, labels = np.ones((2, clicks, 2)), np.array([[1] * 4 + [-1] * (clicks - 4), [1] * clicks])
+    points, labels = np.full((2, clicks, 2), 25), np.array([[1] * 4 + [-1] * (clicks - 4), [1] * clicks])
 
     with pytest.raises(InputError, match="too many points for an object: expected at most 6, .* got 7"):
         fill_slots(batch(points.tolist(), labels.tolist(), boxes))
@@ -148,6 +148,23 @@ def test_positions_are_bicubic_and_of_the_weights_loaded_last():
     torch.testing.assert_close(used.positions(), expected.permute(0, 2, 3, 1), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(used(images), fresh(images), rtol=0, atol=0)
     assert (used(images) - before).abs().mean() > 0.1
+
+
+def test_positions_are_computed_once(monkeypatch):
+    """Two images cost one interpolation; weights that are replaced or changed in place cost another."""
+    encoder, counted = PlainViT(64, 1, side=64).requires_grad_(False), []
+    interpolate = encoder._interpolated
+    monkeypatch.setattr(encoder, "_interpolated", lambda: counted.append(1) or interpolate())
+    images = torch.randn(1, 3, 64, 64)
+
+    first = encoder(images)
+    assert torch.equal(encoder(images), first)
+    assert len(counted) == 1
+    encoder.pos_embed.add_(1)
+    assert not torch.equal(encoder(images), first)
+    encoder.pos_embed.data = torch.zeros_like(encoder.pos_embed)
+    assert torch.equal(encoder.positions(), torch.zeros(1, 4, 4, 64))
+    assert len(counted) == 3
 
 
 @pytest.mark.parametrize("name", MODELS)
