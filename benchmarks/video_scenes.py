@@ -5,6 +5,7 @@ Every frame is made on request from its index, so that a scene of any length tak
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -106,7 +107,7 @@ def _warped(name: str, place: Placed) -> tuple[Image, npt.NDArray[np.float32]]:
 
 
 def _wave(index: float, low: float, high: float, period: float) -> float:
-    return low + (high - low) * (1 - np.cos(2 * np.pi * index / period)) / 2
+    return low + (high - low) * (1 - math.cos(2 * math.pi * index / period)) / 2
 
 
 SCENES = [
@@ -123,7 +124,10 @@ SCENES = [
         "camera moves",
         ("coffee", 1.5),
         [
-            ("cat", lambda t: Placed(_wave(t, 180, 440, 150), _wave(t, 150, 210, 70), _wave(t, 0.6, 0.9, 120))),
+            (
+                "cat",
+                lambda t: Placed(_wave(t, 180, 440, 150), _wave(t, 150, 210, 70), _wave(t, 0.6, 0.9, 120)),
+            ),
             ("coin", lambda t: Placed(_wave(t, 560, 90, 200), 70, 1.2)),
         ],
         2,

@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from lightsam_plugins.video_search import Look
 
 if TYPE_CHECKING:
     from lightsam_plugins.pixel_values import UInt8Array
-    from lightsam_plugins.types import FloatArray, Frame
+    from lightsam_plugins.types import Frame
     from lightsam_plugins.upsample import Crop
-    from lightsam_plugins.video_search import Place
 
 State: TypeAlias = Literal["visible", "hidden", "outside"]
 _Vector: TypeAlias = npt.NDArray[np.float64]
 
+FOUND_GAIN = 0.2  # likewise after frames without it
+SCORE_GAIN = 0.1  # how much of a frame's predicted IoU goes into the average
 VELOCITY_GAIN = 0.5  # how much of a frame's motion goes into the velocity
 SIZE_GAIN = 0.5  # likewise of a frame's size
 DAMPING = 0.9  # of the velocity of an object that is not seen, a frame
@@ -35,6 +37,7 @@ class Object:
         first: How it looked when it was prompted.
         last: How it looked when it was last seen whole.
         crop: Its mask when it was last seen.
+        filled: How much of its box its mask covers, 0..1.
         score: Predicted IoU, averaged over the frames.
         velocity: Pixels a frame.
         missed: Frames since it was last seen.
@@ -46,6 +49,7 @@ class Object:
     first: Look
     last: Look
     crop: Crop
+    filled: float
     score: float
     velocity: _Vector = field(default_factory=lambda: np.zeros(2))
     missed: int = 0
@@ -55,7 +59,7 @@ class Object:
         """An object whose mask was prompted for in this image."""
         look = Look.of(image, crop)
         centre, size = _centre_and_size(crop)
-        return cls(identity, centre, size, look, look, crop, score)
+        return cls(identity, centre, size, look, look, crop, float(crop[2].mean()), score)
 
     @property
     def expected(self) -> _Vector:
@@ -64,32 +68,42 @@ class Object:
 
     def window(self, reach: float) -> _Vector:
         """``xyxy`` of the surroundings in which it is looked for: `reach` of its longer side on each side."""
-        return self.expected + reach * self.size.max() * np.array([-1, -1, 1, 1])
+        return np.asarray(self.expected + reach * self.size.max() * np.array([-1, -1, 1, 1]))
 
-    def area(self) -> int:
-        """Pixels of the mask when it was last seen."""
-        return int(np.count_nonzero(self.crop[2]))
+    @property
+    def full_area(self) -> float:
+        """Pixels of it where nothing hides it."""
+        return float(np.prod(self.size)) * self.filled
+
+    def area_in(self, frame: Frame) -> float:
+        """Pixels of it that should be seen in the next frame."""
+        return self.full_area * self._part_inside(frame)
+
+    def _part_inside(self, frame: Frame) -> float:
+        box = self.expected
+        inside = np.clip(box, 0, np.tile((frame.width, frame.height), 2))
+        return float(np.prod(inside[2:] - inside[:2]) / np.prod(box[2:] - box[:2]))
 
     def state(self, frame: Frame) -> State:
         """Whether it is seen, hidden, or has left: its expected box is less than a quarter inside."""
         if not self.missed:
             return "visible"
-        box = self.expected
-        inside = np.clip(box, 0, np.tile((frame.width, frame.height), 2))
-        part = np.prod(inside[2:] - inside[:2]) / np.prod(box[2:] - box[:2])
-        return "hidden" if part >= 0.25 else "outside"
+        return "hidden" if self._part_inside(frame) >= 0.25 else "outside"
 
-    def see(self, image: UInt8Array, crop: Crop, score: float) -> None:
-        """It was found in this image."""
+    def see(self, image: UInt8Array, crop: Crop, score: float, *, whole: bool) -> None:
+        """It was found in this image; where it is partly hidden, its look and its size stay what they were."""
         centre, size = _centre_and_size(crop)
-        gain = VELOCITY_GAIN if not self.missed else 0.2
-        moved = (centre - self.centre) / (1 + self.missed)
-        self.velocity = self.velocity + gain * (moved - self.velocity)
-        self.centre = centre
-        self.size = self.size + SIZE_GAIN * (size - self.size)
-        self.score = self.score + 0.1 * (score - self.score)
+        if whole:
+            self.last = Look.of(image, crop)
+            self.size = self.size + SIZE_GAIN * (size - self.size)
+            gain = VELOCITY_GAIN if not self.missed else FOUND_GAIN
+            moved = (centre - self.centre) / (1 + self.missed)
+            self.velocity = self.velocity + gain * (moved - self.velocity)
+            self.centre = centre
+            self.score = self.score + SCORE_GAIN * (score - self.score)
+        else:
+            self.centre = self.centre + self.velocity
         self.crop, self.missed = crop, 0
-        self.last = Look.of(image, crop)
 
     def miss(self, frame: Frame) -> None:
         """It was not found: it goes on, slower and slower, and not far beyond the border."""
@@ -98,17 +112,31 @@ class Object:
         low, high = -self.size, np.array([frame.width, frame.height]) + self.size
         self.centre = np.clip(self.centre + self.velocity, low, high)
 
-    def moved_crop(self, box: npt.ArrayLike) -> tuple[Crop, _Vector]:
-        """Its last mask and the shift in pixels that brings it to a box."""
-        x0, y0, mask = self.crop
-        corners = np.asarray(box, float)
-        centre = (corners[:2] + corners[2:]) / 2
-        return self.crop, centre - (np.array([x0, y0]) + np.array(mask.shape[::-1]) / 2)
+    def rescale(self, x: float, y: float) -> None:
+        """The frames have become larger or smaller by these factors."""
+        factors, mask = np.array([x, y]), self.crop[2]
+        self.centre, self.size, self.velocity = (
+            self.centre * factors,
+            self.size * factors,
+            self.velocity * factors,
+        )
+        self.first, self.last = self.first.rescaled(x, y), self.last.rescaled(x, y)
+        size = (max(1, round(mask.shape[1] * x)), max(1, round(mask.shape[0] * y)))
+        self.crop = (
+            round(self.crop[0] * x),
+            round(self.crop[1] * y),
+            np.asarray(Image.fromarray(mask).resize(size)),
+        )
 
-
-def boxes_of(places: list[Place]) -> FloatArray:
-    """(N, 4) boxes of places."""
-    return np.array([place.box for place in places], np.float32).reshape(-1, 4)
+    def moved_to(self, box: npt.ArrayLike, frame: Frame) -> Crop:
+        """Its last mask with its centre where that of a box is, cut at the borders of the frame."""
+        corners, mask = np.asarray(box, float), self.crop[2]
+        height, width = mask.shape
+        x0 = round((corners[0] + corners[2] - width) / 2)
+        y0 = round((corners[1] + corners[3] - height) / 2)
+        left, top = max(0, -x0), max(0, -y0)
+        part = mask[top : max(0, frame.height - y0), left : max(0, frame.width - x0)]
+        return (x0 + left, y0 + top, part) if part.size else (0, 0, np.zeros((0, 0), np.bool_))
 
 
 def _centre_and_size(crop: Crop) -> tuple[_Vector, _Vector]:

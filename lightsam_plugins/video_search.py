@@ -6,7 +6,7 @@ object is `SIDE` pixels long: a search costs the same for any object in any fram
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from lightsam_plugins.upsample import Crop
 
 SIDE = 24  # pixels of the longer side of a look
-MARGIN = 0.1  # background around an object that belongs to its look, in parts of its longer side
-_BACKGROUND_WEIGHT = 0.0
 _MAX_WINDOW = 16 * SIDE  # pixels of a reduced search window
 
 
@@ -59,6 +57,10 @@ class Look:
         colours = np.asarray(pixels.resize(small, Image.Resampling.BOX), np.float32)
         return cls(colours, amounts / amounts.sum(), (float(width), float(height)))
 
+    def rescaled(self, x: float, y: float) -> Look:
+        """The same object in frames that are larger or smaller by these factors."""
+        return replace(self, size=(self.size[0] * x, self.size[1] * y))
+
     def find(
         self, image: UInt8Array, window: npt.ArrayLike, scales: tuple[float, ...], count: int
     ) -> list[Place]:
@@ -70,7 +72,9 @@ class Look:
             scales: Sizes of the object to try, relative to that of the look.
             count: No more places than this.
         """
-        found = [place for scale in scales for place in self._find(image, np.asarray(window, float), scale, count)]
+        found = [
+            place for scale in scales for place in self._find(image, np.asarray(window, float), scale, count)
+        ]
         found.sort(key=lambda place: place.difference)
         kept: list[Place] = []
         for place in found:
@@ -84,7 +88,7 @@ class Look:
         self, image: UInt8Array, window: npt.NDArray[np.float64], scale: float, count: int
     ) -> list[Place]:
         size = np.array(self.size) * scale
-        factor = min(1.0, SIDE / size.max()) if scale else 1.0
+        factor = min(1.0, SIDE / size.max())
         limit = (image.shape[1], image.shape[0])
         low = np.clip(np.floor(window[:2]), 0, limit).astype(int)
         high = np.clip(np.ceil(window[2:]), 0, limit).astype(int)
@@ -99,7 +103,9 @@ class Look:
         differences = _differences(pixels, colours, weights / weights.sum())
         ratio = (high - low) / reduced
         return [
-            Place(np.concatenate([low + corner * ratio, low + corner * ratio + size]).astype(np.float32), value)
+            Place(
+                np.concatenate([low + corner * ratio, low + corner * ratio + size]).astype(np.float32), value
+            )
             for corner, value in _minima(differences, count, max(shape) / 3)
         ]
 
@@ -140,7 +146,9 @@ def _resized(values: FloatArray, size: tuple[int, int]) -> FloatArray:
         return values
     planes = values if values.ndim == 3 else values[..., None]
     parts = [
-        np.asarray(Image.fromarray(np.ascontiguousarray(planes[..., plane])).resize(size, Image.Resampling.BILINEAR))
+        np.asarray(
+            Image.fromarray(np.ascontiguousarray(planes[..., plane])).resize(size, Image.Resampling.BILINEAR)
+        )
         for plane in range(planes.shape[2])
     ]
     stacked = np.stack(parts, -1)
