@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from lightsam_plugins.boxes import box_areas
 from lightsam_plugins.errors import InputError, OptionError
 from lightsam_plugins.images import load_image
 from lightsam_plugins.mask_prompts import mask_logits
@@ -39,7 +40,7 @@ MARGIN = 0.1  # of the box that is prompted, in parts of its sides
 DIFFERENCE = 45.0  # grey levels; a place that differs more from the look of an object is another one
 FALL = 0.75  # of its average, below which the predicted IoU has fallen
 AREAS = (0.25, 2.5)  # of the area that is expected, outside of which a mask is of something else
-WHOLE = 0.75  # of that area, below which an object counts as partly hidden
+WHOLE = 0.8  # IoU of the box of a mask and of its place, below which an object is partly hidden, or joined by another
 _NOWHERE = -32.0  # the logits of a mask without pixels
 
 
@@ -64,7 +65,7 @@ class _Found(NamedTuple):
     crop: Crop
     logits: FloatArray
     score: float
-    difference: float
+    place: Place
 
 
 class VideoSegmenter:
@@ -169,7 +170,7 @@ class VideoSegmenter:
                 crop, score = masks.crops()[row], float(masks.scores[row])
                 if crop[2].size:
                     self._objects.append(Object.of(identity, pixels, crop, score))
-                    found[identity] = _Found(crop, masks.logits[row], score, 0.0)
+                    found[identity] = _Found(crop, masks.logits[row], score, Place(masks.boxes[row], 0.0))
         return self._answer(embedding.frame, found)
 
     def _follow(self, image: UInt8Array, embedding: Embedding) -> dict[int, _Found]:
@@ -187,8 +188,7 @@ class VideoSegmenter:
             if (seen := found.get(one.identity)) is None:
                 one.miss(frame)
             else:
-                whole = bool(np.count_nonzero(seen.crop[2]) >= WHOLE * one.full_area)
-                one.see(image, seen.crop, seen.score, whole=whole)
+                one.see(image, seen.crop, seen.score, place=seen.place.box, whole=_is_whole(seen))
         self._objects = [one for one in self._objects if one.missed < self.patience]
         return found
 
@@ -199,7 +199,8 @@ class VideoSegmenter:
 
     def _far(self, one: Object, image: UInt8Array) -> list[Place]:
         reach = min(FAR + FARTHER * one.missed, FARTHEST)
-        places = one.first.find(image, one.window(reach), FAR_SIZES, 2)
+        grown = float(one.size.max()) / max(one.first.size)
+        places = one.first.find(image, one.window(reach), tuple(grown * size for size in FAR_SIZES), 2)
         places += one.last.find(image, one.window(reach), (1.0,), 1)
         return [place for place in places if place.difference < DIFFERENCE]
 
@@ -227,9 +228,9 @@ class VideoSegmenter:
             score, best = float(masks.scores[row]), found.get(one.identity)
             worth = score - place.difference / 100
             if self._is_it(one, frame, crop, score, place) and (
-                best is None or worth > best.score - best.difference / 100
+                best is None or worth > best.score - best.place.difference / 100
             ):
-                found[one.identity] = _Found(crop, masks.logits[row], score, place.difference)
+                found[one.identity] = _Found(crop, masks.logits[row], score, place)
         return found
 
     def _is_it(self, one: Object, frame: Frame, crop: Crop, score: float, place: Place) -> bool:
@@ -238,9 +239,8 @@ class VideoSegmenter:
         return fits and score >= FALL * one.score and place.difference < DIFFERENCE
 
     def _answer(self, frame: Frame, found: dict[int, _Found]) -> VideoFrame:
-        nothing = _Found(
-            (0, 0, np.zeros((0, 0), bool)), np.full((LOW_RES, LOW_RES), _NOWHERE, np.float32), 0.0, 0.0
-        )
+        empty, low = (0, 0, np.zeros((0, 0), bool)), np.full((LOW_RES, LOW_RES), _NOWHERE, np.float32)
+        nothing = _Found(empty, low, 0.0, Place(np.zeros(4, np.float32), 0.0))
         rows = [found.get(one.identity, nothing) for one in self._objects]
         masks = Masks(
             np.array([row.logits for row in rows]).reshape(-1, LOW_RES, LOW_RES),
@@ -251,6 +251,14 @@ class VideoSegmenter:
         ids, states = [one.identity for one in self._objects], [one.state(frame) for one in self._objects]
         self._index += 1
         return VideoFrame(self._index - 1, ids, masks, states)
+
+
+def _is_whole(found: _Found) -> bool:
+    x0, y0, mask = found.crop
+    box, place = np.array([x0, y0, x0 + mask.shape[1], y0 + mask.shape[0]], np.float32), found.place.box
+    sides = np.clip(np.minimum(box[2:], place[2:]) - np.maximum(box[:2], place[:2]), 0, None)
+    overlap = float(np.prod(sides))
+    return overlap >= WHOLE * (float(box_areas(box[None])[0] + box_areas(place[None])[0]) - overlap)
 
 
 def _prompt(place: Place, frame: Frame) -> FloatArray | None:

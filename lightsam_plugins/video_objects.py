@@ -90,20 +90,20 @@ class Object:
             return "visible"
         return "hidden" if self._part_inside(frame) >= 0.25 else "outside"
 
-    def see(self, image: UInt8Array, crop: Crop, score: float, *, whole: bool) -> None:
-        """It was found in this image; where it is partly hidden, its look and its size stay what they were."""
+    def see(self, image: UInt8Array, crop: Crop, score: float, *, place: npt.ArrayLike, whole: bool) -> None:
+        """It was found at a place; where that is not the whole of it alone, its look and size stay as they were."""
         centre, size = _centre_and_size(crop)
         if whole:
             self.last = Look.of(image, crop)
             self.size = self.size + SIZE_GAIN * (size - self.size)
-            gain = VELOCITY_GAIN if not self.missed else FOUND_GAIN
-            moved = (centre - self.centre) / (1 + self.missed)
-            self.velocity = self.velocity + gain * (moved - self.velocity)
-            self.centre = centre
             self.score = self.score + SCORE_GAIN * (score - self.score)
         else:
-            self.centre = self.centre + self.velocity
-        self.crop, self.missed = crop, 0
+            corners = np.asarray(place, float)
+            centre = (corners[:2] + corners[2:]) / 2
+        gain = VELOCITY_GAIN if whole and not self.missed else FOUND_GAIN
+        moved = (centre - self.centre) / (1 + self.missed)
+        self.velocity = self.velocity + gain * (moved - self.velocity)
+        self.centre, self.crop, self.missed = centre, crop, 0
 
     def miss(self, frame: Frame) -> None:
         """It was not found: it goes on, slower and slower, and not far beyond the border."""
