@@ -25,7 +25,7 @@ from lightsam_plugins.transforms import frame_for
 from lightsam_plugins.types import LOW_RES, FloatArray
 from lightsam_plugins.video_objects import Object, State
 from lightsam_plugins.video_prompts import Pending
-from lightsam_plugins.video_search import Place
+from lightsam_plugins.video_search import Look, Place
 
 if TYPE_CHECKING:
     from lightsam_plugins.pixel_values import UInt8Array
@@ -38,7 +38,11 @@ FAR, FARTHER, FARTHEST = 1.5, 0.5, 6.0  # likewise one that is not seen: at once
 SIZES, FAR_SIZES = (0.93, 1.0, 1.07), (0.8, 1.0, 1.25)  # relative sizes that are tried
 MARGIN = 0.1  # of the box that is prompted, in parts of its sides
 DIFFERENCE = 45.0  # grey levels; a place that differs more from the look of an object is another one
-FALL = 0.75  # of its average, below which the predicted IoU has fallen
+FALL = 0.8  # of the predicted IoU when it was prompted, below which it has fallen
+ALIKE, SAME = (
+    0.65,
+    0.8,
+)  # likeness of the colours below which a mask is of something else; and of something else as well
 AREAS = (0.25, 2.5)  # of the area that is expected, outside of which a mask is of something else
 WHOLE = 0.8  # IoU of the box of a mask and of its place, below which an object is partly hidden, or joined by another
 _NOWHERE = -32.0  # the logits of a mask without pixels
@@ -66,6 +70,11 @@ class _Found(NamedTuple):
     logits: FloatArray
     score: float
     place: Place
+    likeness: float = 1.0
+
+    @property
+    def worth(self) -> float:
+        return self.score + self.likeness - self.place.difference / 100
 
 
 class VideoSegmenter:
@@ -188,7 +197,7 @@ class VideoSegmenter:
             if (seen := found.get(one.identity)) is None:
                 one.miss(frame)
             else:
-                one.see(image, seen.crop, seen.score, place=seen.place.box, whole=_is_whole(seen))
+                one.see(image, seen.crop, place=seen.place.box, whole=_is_whole(seen))
         self._objects = [one for one in self._objects if one.missed < self.patience]
         return found
 
@@ -200,8 +209,8 @@ class VideoSegmenter:
     def _far(self, one: Object, image: UInt8Array) -> list[Place]:
         reach = min(FAR + FARTHER * one.missed, FARTHEST)
         grown = float(one.size.max()) / max(one.first.size)
-        places = one.first.find(image, one.window(reach), tuple(grown * size for size in FAR_SIZES), 2)
-        places += one.last.find(image, one.window(reach), (1.0,), 1)
+        places = one.first.find(image, one.window(reach), tuple(grown * size for size in FAR_SIZES), 3)
+        places += one.last.find(image, one.window(reach), (1.0,), 2)
         return [place for place in places if place.difference < DIFFERENCE]
 
     def _prompted(
@@ -226,17 +235,17 @@ class VideoSegmenter:
         found: dict[int, _Found] = {}
         for row, ((one, place, _), crop) in enumerate(zip(tries, masks.crops(), strict=True)):
             score, best = float(masks.scores[row]), found.get(one.identity)
-            worth = score - place.difference / 100
-            if self._is_it(one, frame, crop, score, place) and (
-                best is None or worth > best.score - best.place.difference / 100
-            ):
-                found[one.identity] = _Found(crop, masks.logits[row], score, place)
+            likeness = one.first.likeness(Look.of(image, crop)) if crop[2].size else 0.0
+            seen = _Found(crop, masks.logits[row], score, place, likeness)
+            if self._is_it(one, frame, seen) and (best is None or seen.worth > best.worth):
+                found[one.identity] = seen
         return found
 
-    def _is_it(self, one: Object, frame: Frame, crop: Crop, score: float, place: Place) -> bool:
-        area, expected = int(np.count_nonzero(crop[2])), one.area_in(frame)
+    def _is_it(self, one: Object, frame: Frame, seen: _Found) -> bool:
+        area, expected = int(np.count_nonzero(seen.crop[2])), one.area_in(frame)
         fits = AREAS[0] * expected <= area <= AREAS[1] * max(expected, 1) and area > 0
-        return fits and score >= FALL * one.score and place.difference < DIFFERENCE
+        alike = seen.likeness >= ALIKE and seen.place.difference < DIFFERENCE
+        return fits and alike and seen.score >= FALL * one.score
 
     def _answer(self, frame: Frame, found: dict[int, _Found]) -> VideoFrame:
         empty, low = (0, 0, np.zeros((0, 0), bool)), np.full((LOW_RES, LOW_RES), _NOWHERE, np.float32)
@@ -258,7 +267,9 @@ def _is_whole(found: _Found) -> bool:
     box, place = np.array([x0, y0, x0 + mask.shape[1], y0 + mask.shape[0]], np.float32), found.place.box
     sides = np.clip(np.minimum(box[2:], place[2:]) - np.maximum(box[:2], place[:2]), 0, None)
     overlap = float(np.prod(sides))
-    return overlap >= WHOLE * (float(box_areas(box[None])[0] + box_areas(place[None])[0]) - overlap)
+    return found.likeness >= SAME and overlap >= WHOLE * (
+        float(box_areas(box[None])[0] + box_areas(place[None])[0]) - overlap
+    )
 
 
 def _prompt(place: Place, frame: Frame) -> FloatArray | None:

@@ -20,7 +20,6 @@ State: TypeAlias = Literal["visible", "hidden", "outside"]
 _Vector: TypeAlias = npt.NDArray[np.float64]
 
 FOUND_GAIN = 0.2  # likewise after frames without it
-SCORE_GAIN = 0.1  # how much of a frame's predicted IoU goes into the average
 VELOCITY_GAIN = 0.5  # how much of a frame's motion goes into the velocity
 SIZE_GAIN = 0.5  # likewise of a frame's size
 DAMPING = 0.9  # of the velocity of an object that is not seen, a frame
@@ -38,7 +37,7 @@ class Object:
         last: How it looked when it was last seen whole.
         crop: Its mask when it was last seen.
         filled: How much of its box its mask covers, 0..1.
-        score: Predicted IoU, averaged over the frames.
+        score: Predicted IoU when it was prompted.
         velocity: Pixels a frame.
         missed: Frames since it was last seen.
     """
@@ -90,13 +89,12 @@ class Object:
             return "visible"
         return "hidden" if self._part_inside(frame) >= 0.25 else "outside"
 
-    def see(self, image: UInt8Array, crop: Crop, score: float, *, place: npt.ArrayLike, whole: bool) -> None:
+    def see(self, image: UInt8Array, crop: Crop, *, place: npt.ArrayLike, whole: bool) -> None:
         """It was found at a place; where that is not the whole of it alone, its look and size stay as they were."""
         centre, size = _centre_and_size(crop)
         if whole:
             self.last = Look.of(image, crop)
             self.size = self.size + SIZE_GAIN * (size - self.size)
-            self.score = self.score + SCORE_GAIN * (score - self.score)
         else:
             corners = np.asarray(place, float)
             centre = (corners[:2] + corners[2:]) / 2

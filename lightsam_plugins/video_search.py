@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lightsam_plugins.upsample import Crop
 
 SIDE = 24  # pixels of the longer side of a look
+_LEVELS = 5  # of each channel, in a histogram of colours
 _MAX_WINDOW = 16 * SIDE  # pixels of a reduced search window
 
 
@@ -56,6 +57,14 @@ class Look:
         amounts = np.maximum(np.asarray(weights, np.float32), 1e-6)
         colours = np.asarray(pixels.resize(small, Image.Resampling.BOX), np.float32)
         return cls(colours, amounts / amounts.sum(), (float(width), float(height)))
+
+    def likeness(self, other: Look) -> float:
+        """How alike the colours of two looks are, wherever they are in them: 0..1, the Bhattacharyya coefficient."""
+        return float(np.sqrt(self._histogram() * other._histogram()).sum())
+
+    def _histogram(self) -> npt.NDArray[np.float64]:
+        bins = (self.colours.reshape(-1, 3) * (_LEVELS / 256)).astype(int) @ (_LEVELS**2, _LEVELS, 1)
+        return np.bincount(bins, self.weights.ravel(), _LEVELS**3).astype(np.float64)
 
     def rescaled(self, x: float, y: float) -> Look:
         """The same object in frames that are larger or smaller by these factors."""

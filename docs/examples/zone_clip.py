@@ -45,7 +45,7 @@ class Detector:
         changed = self.subtractor.apply(cv2.GaussianBlur(frame, (5, 5), 0), learningRate=0.002)
         whole = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, np.ones((25, 25), np.uint8))
         outlines, _ = cv2.findContours(whole, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-        found = [cv2.boundingRect(outline) for outline in outlines if cv2.contourArea(outline) > 400]
+        found = [cv2.boundingRect(outline) for outline in outlines if 400 < cv2.contourArea(outline) < 40_000]
         if not found:
             return sv.Detections.empty()
         boxes = np.array([(x - 2, y - 2, x + w + 2, y + h + 2) for x, y, w, h in found], float)
