@@ -42,8 +42,14 @@ def checkpoint(path: Path) -> None:
 
     torch.manual_seed(0)
     tensors = build_network(model_card("mobilesam")).state_dict()
+    tensors["mask_decoder.iou_prediction_head.layers.2.bias"] += 1  # Ultralytics drops masks rated below 0
     # A classifier that the official file has as well, and nobody uses.
-    shapes = {"norm_head.weight": (320,), "norm_head.bias": (320,), "head.weight": (1000, 320), "head.bias": (1000,)}
+    shapes = {
+        "norm_head.weight": (320,),
+        "norm_head.bias": (320,),
+        "head.weight": (1000, 320),
+        "head.bias": (1000,),
+    }
     unused = {f"image_encoder.{name}": torch.zeros(shape) for name, shape in shapes.items()}
     torch.save(tensors | unused, path)
 
@@ -79,9 +85,9 @@ def method(name: str, path: Path) -> Callable[[npt.NDArray[np.uint8], npt.NDArra
     if name == "ultralytics.SAM":
         official = SAM(str(path))
         return lambda frame, boxes: len(
-            official(frame, bboxes=boxes, conf=-1.0, device="cpu", verbose=False)[0].masks
+            official(frame, bboxes=boxes, conf=0.0, device="cpu", verbose=False)[0].masks
         )
-    settings = {"conf": -1.0, "task": "segment", "mode": "predict", "imgsz": 1024, "model": str(path)}
+    settings = {"conf": 0.0, "task": "segment", "mode": "predict", "imgsz": 1024, "model": str(path)}
     predictor = Official(overrides={**settings, "device": "cpu", "save": False, "verbose": False})
 
     def loop(frame: Any, boxes: Any) -> int:

@@ -35,14 +35,12 @@ if TYPE_CHECKING:
 
 NEAR = 0.75  # how far from its expected place a visible object is looked for, in parts of its longer side
 FAR, FARTHER, FARTHEST = 1.5, 0.5, 6.0  # likewise one that is not seen: at once, more a frame, at most
-SIZES, FAR_SIZES = (0.93, 1.0, 1.07), (0.8, 1.0, 1.25)  # relative sizes that are tried
+SIZES, FAR_SIZES = (1.0,), (0.8, 1.0, 1.25)  # relative sizes that are tried; near ones grow by their masks
 MARGIN = 0.1  # of the box that is prompted, in parts of its sides
 DIFFERENCE = 45.0  # grey levels; a place that differs more from the look of an object is another one
 FALL = 0.8  # of the predicted IoU when it was prompted, below which it has fallen
-ALIKE, SAME = (
-    0.65,
-    0.8,
-)  # likeness of the colours below which a mask is of something else; and of something else as well
+# Likeness of the colours below which a mask is of something else, and below which it is of something else as well.
+ALIKE, SAME = 0.9, 0.95
 AREAS = (0.25, 2.5)  # of the area that is expected, outside of which a mask is of something else
 WHOLE = 0.8  # IoU of the box of a mask and of its place, below which an object is partly hidden, or joined by another
 _NOWHERE = -32.0  # the logits of a mask without pixels
