@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from lightsam_plugins.registry import ModelSpec, list_models, model_card
     from lightsam_plugins.segmenter import Segmenter
     from lightsam_plugins.types import Embedding, Frame
+    from lightsam_plugins.video import VideoFrame, VideoSegmenter
 
 __all__ = [
     "Cancelled",
@@ -65,6 +66,8 @@ __all__ = [
     "UnknownModel",
     "UnsafeCheckpoint",
     "UnsupportedPrompt",
+    "VideoFrame",
+    "VideoSegmenter",
     "WeightsError",
     "WeightsMismatch",
     "__version__",
@@ -80,6 +83,8 @@ _HOMES = {
     "Masks": "masks",
     "ModelSpec": "registry",
     "Segmenter": "segmenter",
+    "VideoFrame": "video",
+    "VideoSegmenter": "video",
     "list_models": "registry",
     "load": "loading",
     "model_card": "registry",

@@ -1,4 +1,15 @@
-"""Masks for supervision's detections: the place of the adapter, which has not been written yet.
+"""Masks for supervision: prompts and detections in, `supervision.Detections` with masks out.
 
-It will translate frames and detections of supervision to `lightsam_plugins` and masks back to detections.
+::
+
+    import supervision as sv
+    from lightsam_supervision import LightSAM
+
+    sam = LightSAM("nano", bgr=True)                  # frames of OpenCV and of supervision are BGR
+    detections = sam.refine(frame, detections)        # the boxes of any detector or tracker get masks
 """
+
+from lightsam_supervision.compact import compact_mask
+from lightsam_supervision.model import LightSAM
+
+__all__ = ["LightSAM", "compact_mask"]
