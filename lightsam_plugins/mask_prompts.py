@@ -1,0 +1,64 @@
+"""Masks that did not come from a network, as the logits a network takes for a prompt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lightsam_plugins.errors import PromptError
+from lightsam_plugins.types import LOW_RES, FloatArray, Frame
+
+if TYPE_CHECKING:
+    from lightsam_plugins.types import ArrayLike
+
+SURE = 10.0  # logit of a cell that is all inside or all outside: about as sure as SAM is in the middle of an object
+
+
+def mask_logits(mask: npt.NDArray[Any], box: ArrayLike, frame: Frame) -> FloatArray:
+    """The `mask_input` that shows a network a mask which is known as pixels.
+
+    Args:
+        mask: (h, w) bool or 0/1, of any resolution; it fills `box`.
+        box: ``xyxy`` in pixels of the image; what lies outside the input frame is left out.
+        frame: The image, as in ``embedding.frame``.
+
+    Returns:
+        (256, 256) float32: +10 inside, -10 outside, in between where a cell is covered in part.
+
+    Raises:
+        PromptError: A mask of another shape or without pixels, or an empty box.
+    """
+    x0, y0, x1, y1 = np.asarray(box, np.float64)
+    if np.ndim(mask) != 2 or 0 in np.shape(mask) or not (x0 < x1 and y0 < y1):
+        raise PromptError(
+            "a mask cannot be a prompt",
+            expected="(h, w), not empty, and its box x0, y0, x1, y1",
+            got=f"{np.shape(mask)} and {[float(x0), float(y0), float(x1), float(y1)]}",
+        )
+    cells = frame.to_input((x0, y0, x1, y1)) * (LOW_RES / frame.side)
+    left, top = (int(low) for low in np.floor(cells[:2]))
+    right, bottom = (max(int(high), low + 1) for high, low in zip(np.ceil(cells[2:]), (left, top), strict=True))
+    scale = np.asarray(np.shape(mask))[::-1] / (cells[2:] - cells[:2])
+    # Where each edge of a cell falls in the mask, so that a cell is as sure as it is covered.
+    columns = (np.arange(left, right + 1) - cells[0]) * scale[0]
+    rows = (np.arange(top, bottom + 1) - cells[1]) * scale[1]
+    covered = _bins(_bins(np.asarray(mask, np.float64), rows, 0), columns, 1) / (scale[0] * scale[1])
+    shown = np.zeros((LOW_RES, LOW_RES))
+    inside = np.s_[max(top, 0) : max(min(bottom, LOW_RES), 0), max(left, 0) : max(min(right, LOW_RES), 0)]
+    shown[inside] = covered[max(-top, 0) :, max(-left, 0) :][: shown[inside].shape[0], : shown[inside].shape[1]]
+    logits: FloatArray = ((2 * shown - 1) * SURE).astype(np.float32)
+    return logits
+
+
+def _bins(values: npt.NDArray[np.float64], edges: npt.NDArray[np.float64], axis: int) -> npt.NDArray[np.float64]:
+    """Sums of `values` between neighbouring edges along an axis, pixels cut by an edge counting in part."""
+    sums = np.insert(np.cumsum(values, axis), 0, 0, axis)
+    places = np.clip(edges, 0, values.shape[axis])
+    low = np.minimum(places.astype(int), values.shape[axis] - 1)
+    part = places - low
+    shape = [1, 1]
+    shape[axis] = -1
+    before, after = np.take(sums, low, axis), np.take(sums, low + 1, axis)
+    return np.diff(before + (after - before) * part.reshape(shape), axis=axis)
