@@ -39,7 +39,9 @@ def mask_logits(mask: npt.NDArray[Any], box: ArrayLike, frame: Frame) -> FloatAr
         )
     cells = frame.to_input((x0, y0, x1, y1)) * (LOW_RES / frame.side)
     left, top = (int(low) for low in np.floor(cells[:2]))
-    right, bottom = (max(int(high), low + 1) for high, low in zip(np.ceil(cells[2:]), (left, top), strict=True))
+    right, bottom = (
+        max(int(high), low + 1) for high, low in zip(np.ceil(cells[2:]), (left, top), strict=True)
+    )
     scale = np.asarray(np.shape(mask))[::-1] / (cells[2:] - cells[:2])
     # Where each edge of a cell falls in the mask, so that a cell is as sure as it is covered.
     columns = (np.arange(left, right + 1) - cells[0]) * scale[0]
@@ -47,12 +49,16 @@ def mask_logits(mask: npt.NDArray[Any], box: ArrayLike, frame: Frame) -> FloatAr
     covered = _bins(_bins(np.asarray(mask, np.float64), rows, 0), columns, 1) / (scale[0] * scale[1])
     shown = np.zeros((LOW_RES, LOW_RES))
     inside = np.s_[max(top, 0) : max(min(bottom, LOW_RES), 0), max(left, 0) : max(min(right, LOW_RES), 0)]
-    shown[inside] = covered[max(-top, 0) :, max(-left, 0) :][: shown[inside].shape[0], : shown[inside].shape[1]]
+    shown[inside] = covered[max(-top, 0) :, max(-left, 0) :][
+        : shown[inside].shape[0], : shown[inside].shape[1]
+    ]
     logits: FloatArray = ((2 * shown - 1) * SURE).astype(np.float32)
     return logits
 
 
-def _bins(values: npt.NDArray[np.float64], edges: npt.NDArray[np.float64], axis: int) -> npt.NDArray[np.float64]:
+def _bins(
+    values: npt.NDArray[np.float64], edges: npt.NDArray[np.float64], axis: int
+) -> npt.NDArray[np.float64]:
     """Sums of `values` between neighbouring edges along an axis, pixels cut by an edge counting in part."""
     sums = np.insert(np.cumsum(values, axis), 0, 0, axis)
     places = np.clip(edges, 0, values.shape[axis])

@@ -8,57 +8,43 @@ import fiftyone.core.labels as fol
 import numpy as np
 
 from lightsam_fiftyone._prompts import Prompt
-from lightsam_plugins.masks import Crop, Masks
-from lightsam_plugins.types import BoolArray
+from lightsam_plugins.mask_exports import window
+from lightsam_plugins.masks import Masks
 
 
-def prompted(prompt: Prompt, masks: Masks, bbox_mode: str) -> Any:
+def prompted(prompt: Prompt, masks: Masks | None, size: tuple[int, int], bbox_mode: str) -> Any:
     """The detection of one prompt.
 
     Args:
         prompt: The prompt.
-        masks: Its one mask, or none where the prompt is unusable.
+        masks: Its one mask; None where the prompt is unusable.
+        size: (height, width) of the image in pixels.
         bbox_mode: ``"prompt"`` keeps the box of the prompt, if it has one; ``"mask"`` is tight around the mask.
-
-    Returns:
-        A ``Detection``; where there is no pixel in its box, without a mask.
     """
-    height, width = masks.size
-    crop = masks.crops()[0] if len(masks) else None
-    size = np.array((width, height) * 2, np.float64)
-    box = prompt.box
-    if crop is not None and crop[2].size and (box is None or bbox_mode == "mask"):
-        box = np.array((crop[0], crop[1], crop[0] + crop[2].shape[1], crop[1] + crop[2].shape[0]), np.float64)
-    elif box is None:
-        spread = prompt.points if len(prompt.points) else np.zeros((1, 2))
-        box = np.concatenate([spread.min(0), spread.max(0)])
-    if prompt.usable:
-        box = np.clip(box, 0, size)
-    x0, y0, x1, y1 = (float(edge) for edge in box / size)
-    mask = None if crop is None else _window(crop, box, size)
-    score = {"confidence": min(float(masks.scores[0]), 1.0)} if len(masks) else {}
-    return fol.Detection(bounding_box=[x0, y0, x1 - x0, y1 - y0], mask=mask, **prompt.carried, **score)
+    limits = np.array(size[::-1] * 2, np.float64)
+    box, mask, rated = prompt.box, None, {}
+    if box is None:  # where no mask gives a better one, around the clicks
+        box = (
+            np.concatenate([prompt.points.min(0), prompt.points.max(0)]) if len(prompt.points) else limits * 0
+        )
+    if masks is not None:
+        rated = {"confidence": min(float(masks.scores[0]), 1.0)}
+        if masks.areas[0] and (prompt.box is None or bbox_mode == "mask"):
+            box = masks.boxes[0].astype(np.float64)
+        box = np.clip(box, 0, limits)
+        inside = window(masks.crops()[0], box)
+        mask = inside if inside.any() else None
+    x0, y0, x1, y1 = (box / limits).tolist()
+    return fol.Detection(bounding_box=[x0, y0, x1 - x0, y1 - y0], mask=mask, **prompt.carried, **rated)
 
 
 def everything(masks: Masks) -> list[Any]:
     """A detection for each mask of everything mode, tight around it, with confidence and stability."""
-    height, width = masks.size
     found = []
-    for (x, y, mask), score, stability in zip(masks.crops(), masks.scores, masks.stability, strict=True):
-        h, w = mask.shape
-        box = [x / width, y / height, w / width, h / height]
-        rated = {"confidence": min(float(score), 1.0), "stability": float(stability)}
-        found.append(fol.Detection(bounding_box=box, mask=mask.copy(), **rated))
+    for one, stability in zip(masks, masks.stability.tolist(), strict=True):
+        box = Prompt(carried={"stability": stability}, box=one.boxes[0], points=_NONE, labels=_NONE)
+        found.append(prompted(box, one, masks.size, "mask"))
     return found
 
 
-def _window(crop: Crop, box: Any, size: Any) -> BoolArray | None:
-    """The part of a mask inside a box, to the nearest pixel and at least one pixel wide; None where it is empty."""
-    x, y, mask = crop
-    low = np.clip(np.rint(box[:2]), 0, size[:2] - 1).astype(int)
-    (x0, y0), (x1, y1) = low, np.maximum(np.rint(box[2:]).astype(int), low + 1)
-    window = np.zeros((y1 - y0, x1 - x0), bool)
-    part = mask[max(y0 - y, 0) : max(y1 - y, 0), max(x0 - x, 0) : max(x1 - x, 0)]
-    top, left = max(y - y0, 0), max(x - x0, 0)
-    window[top : top + part.shape[0], left : left + part.shape[1]] = part
-    return window if window.any() else None
+_NONE = np.zeros(0)

@@ -1,92 +1,60 @@
-"""The model FiftyOne applies: items in, detections out."""
+"""The model that FiftyOne applies: items in, detections out."""
 
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import eta.core.utils as etau
 import fiftyone.core.labels as fol
 import fiftyone.utils.torch as fout
 import numpy as np
-import numpy.typing as npt
 
 import lightsam_plugins
 from lightsam_fiftyone import _labels
-from lightsam_fiftyone._config import PROMPT_KEYS, LightSAMModelConfig
-from lightsam_fiftyone._items import Item, LightSAMGetItem, collate
-from lightsam_fiftyone._prompts import Prompt
+from lightsam_fiftyone._config import PROMPT_KEYS
+from lightsam_fiftyone._interactive import Interactive
+from lightsam_fiftyone._items import Item, LightSAMGetItem
 from lightsam_plugins.errors import LightSamError
-from lightsam_plugins.images import load_image
 from lightsam_plugins.mask_prompts import mask_logits
-from lightsam_plugins.masks import Masks
+from lightsam_plugins.prompt_arrays import pad_clicks
 
 if TYPE_CHECKING:
-    from lightsam_plugins import Embedding, Segmenter
+    from lightsam_fiftyone._config import LightSAMModelConfig
+    from lightsam_fiftyone._prompts import Array, Prompt
+    from lightsam_plugins import Embedding, Masks, Segmenter
 
 logger = logging.getLogger(__name__)
-_KEPT = 8  # embeddings of the images that were prompted last, 4 MB each for most models
 
 
-class LightSAMModel(fout.TorchImageModelWithPrompts):  # type: ignore[misc]
-    """A model of `lightsam_plugins` for ``apply_model`` and ``compute_embeddings``.
+class LightSAMModel(Interactive, fout.TorchImageModelWithPrompts):
+    """A model of `lightsam_plugins` for ``apply_model`` and ``compute_embeddings``."""
 
-    Args:
-        config: The options.
-
-    Raises:
-        LightSamError: As in `lightsam_plugins.load`.
-    """
-
-    collate_fn = staticmethod(collate)
+    has_collate_fn = True
+    has_embeddings = True
+    collate_fn = staticmethod(list)
 
     def __init__(self, config: LightSAMModelConfig) -> None:
         super().__init__(config)
-        self._device = self._model.device
+        self.segmenter: Segmenter = self._model
+        self._device = self.segmenter.device
         self._using_gpu = self._device.type != "cpu"
-        self._recent: OrderedDict[tuple[str, int], Embedding] = OrderedDict()
-        self._vectors: npt.NDArray[np.float32] | None = None
+        self._vectors: Array | None = None
 
     def _load_model(self, config: LightSAMModelConfig) -> Segmenter:
         dtype = "float16" if config.use_half_precision else config.dtype
-        return lightsam_plugins.load(
-            config.variant,
-            config.device or "auto",
-            config.weights,
-            dtype,
-            accept_licence=config.accept_licence,
-            trust=config.trust,
-        )
-
-    @property
-    def segmenter(self) -> Segmenter:
-        """The model itself."""
-        segmenter: Segmenter = self._model
-        return segmenter
-
-    @property
-    def has_collate_fn(self) -> bool:
-        """Batches are lists."""
-        return True
-
-    @property
-    def has_embeddings(self) -> bool:
-        """Pooled features of the encoder."""
-        return True
+        terms = {"accept_licence": config.accept_licence, "trust": config.trust}
+        return lightsam_plugins.load(config.variant, config.device or "auto", config.weights, dtype, **terms)
 
     def build_get_item(self, field_mapping: dict[str, str] | None = None) -> LightSAMGetItem:
         """What loads samples; prompt fields named at load time hold where the call names none."""
         mapping, kind = dict(field_mapping or {}), etau.get_class(self.config.get_item_cls)
-        if not any(key in mapping for key in PROMPT_KEYS):
+        if not mapping.keys() & PROMPT_KEYS:
             own = {key: getattr(self.config, key) for key in PROMPT_KEYS}
             mapping |= {key: field for key, field in own.items() if field}
-        if kind.image_key == "image":
-            mapping = {key: field.removeprefix("frames.") for key, field in mapping.items()}
-        item: LightSAMGetItem = kind(mapping, self.config.attributes)
-        return item
+        loader: LightSAMGetItem = kind(mapping, self.config.attributes)
+        return loader
 
     def predict(self, arg: Any) -> Any:
         """Detections of one image: an item of `build_get_item`, an array, a PIL image or a path."""
@@ -101,129 +69,94 @@ class LightSAMModel(fout.TorchImageModelWithPrompts):  # type: ignore[misc]
         Raises:
             LightSamError: The only image failed.
         """
-        items = [_item(arg) for arg in args]
-        wanted = [item.image for item in items if self._encodes(item)]
-        encoded = iter(self._model.embed(wanted, batch_size=max(len(wanted), 1)))
-        sources = [next(encoded) if self._encodes(item) else item.image for item in items]
+        items = _items(args)
+        encoded = {row: item.image for row, item in enumerate(items) if self._needs_encoding(item)}
+        embeddings = self.segmenter.embed(list(encoded.values()), batch_size=len(items) or 1)
+        sources = dict(zip(encoded, embeddings, strict=True))
         answers: list[Any] = []
-        for item, source in zip(items, sources, strict=True):
+        for row, item in enumerate(items):
             try:
-                answers.append(self._answer(item, source))
+                answers.append(self.answer(item, sources.get(row)))
             except LightSamError as error:
                 if len(items) == 1:
                     raise
-                logger.warning("%s has no masks: %s", item.name, error)
+                logger.warning("no masks for %s: %s", item.name, error)
                 answers.append(None)
         return answers
 
-    def predict_interactive(
-        self,
-        sample: Any,
-        boxes: Any = None,
-        points: Any = None,
-        point_labels: Any = None,
-        prompt_classes: Sequence[str | None] | None = None,
-    ) -> Any:
-        """Detections of prompts on one image, whose embedding is kept for the next ones.
-
-        Args:
-            sample: A sample with an image.
-            boxes: (N, 4) ``xyxy`` in pixels of the image, or None.
-            points: N arrays (P, 2) of ``(x, y)`` in pixels of the image, or None.
-            point_labels: N arrays (P,), 1 foreground and 0 background; all foreground where None.
-            prompt_classes: N labels, or None.
-        """
-        count = len(boxes if boxes is not None else points if points is not None else ())
-        clicks = [np.asarray(xy, np.float64).reshape(-1, 2) for xy in ([[]] * count if points is None else points)]
-        kinds = [np.ones(len(xy), np.int64) for xy in clicks] if point_labels is None else point_labels
-        corners = [None] * count if boxes is None else np.asarray(boxes, np.float64)
-        names = [None] * count if prompt_classes is None else prompt_classes
-        prompts = [
-            Prompt(carried={} if name is None else {"label": name}, box=box, points=xy, labels=np.asarray(labels))
-            for name, box, xy, labels in zip(names, corners, clicks, kinds, strict=True)
-        ]
-        asked = None if boxes is None and points is None else prompts
-        return self._answer(Item(None, asked), self.embedding(sample.filepath))
-
-    def embedding(self, path: str) -> Embedding:
-        """The embedding of an image file; those of the last few are kept."""
-        key = path, Path(path).stat().st_mtime_ns
-        if key not in self._recent:
-            self._recent[key] = self._model.embed(path)
-        self._recent.move_to_end(key)
-        while len(self._recent) > _KEPT:
-            self._recent.popitem(last=False)
-        return self._recent[key]
-
-    def embed(self, arg: Any) -> npt.NDArray[np.float32]:
+    def embed(self, arg: Any) -> Array:
         """The vector of one image, (D,) float32."""
-        vector: npt.NDArray[np.float32] = self.embed_all([arg])[0]
+        vector: Array = self.embed_all([arg])[0]
         return vector
 
-    def embed_all(self, args: Sequence[Any]) -> npt.NDArray[np.float32]:
-        """The vectors of some images, (B, D) float32.
+    def embed_all(self, args: Sequence[Any]) -> Array:
+        """The vectors of images, (B, D) float32.
 
         Raises:
             LightSamError: One of them cannot be read.
         """
-        items = [_item(arg) for arg in args]
+        items = _items(args)
         for item in items:
-            if item.image is None and item.error is not None:
+            if item.error is not None and item.image is None:
                 raise item.error
-        embeddings = self._model.embed([item.image for item in items], batch_size=len(items))
+        embeddings = self.segmenter.embed([item.image for item in items], batch_size=len(items))
         self._vectors = np.stack([embedding.vector() for embedding in embeddings])
         return self._vectors
 
-    def get_embeddings(self) -> npt.NDArray[np.float32] | None:
-        """The vectors that were made last."""
+    def get_embeddings(self) -> Array | None:
+        """The vectors made last."""
         return self._vectors
 
-    def _encodes(self, item: Item) -> bool:
-        """Whether an image is encoded with its batch: crops of everything mode are encoded one by one instead."""
-        if item.error is not None or item.image is None:
-            return False
-        return any(p.usable for p in item.prompts or ()) or (
-            item.prompts is None and not self.config.auto_kwargs.get("crop_n_layers")
-        )
-
-    def _answer(self, item: Item, source: Any) -> Any:
+    def answer(self, item: Item, embedding: Embedding | None) -> Any:
+        """The detections of one item, of whose image there is an embedding where `item` needs one."""
         if item.error is not None:
             raise item.error
         least, classes = self.config.confidence_thresh, self.config.filter_classes
         if item.prompts is None:
-            found = _labels.everything(self._model.everything(source, **self.config.auto_kwargs))
+            source = item.image if embedding is None else embedding
+            found = _labels.everything(self.segmenter.everything(source, **self.config.auto_kwargs))
         else:
             wanted = [p for p in item.prompts if classes is None or p.carried.get("label") in classes]
-            found = []
-            for start in range(0, len(wanted), self.config.prompt_batch):
-                found += self._prompted(wanted[start : start + self.config.prompt_batch], source)
-        kept = [one for one in found if least is None or (one.confidence or 0.0) >= least]
-        return fol.Detections(detections=kept)
+            size = item.image.shape[:2] if embedding is None else embedding.size
+            found, step = [], self.config.prompt_batch
+            for start in range(0, len(wanted), step):
+                found += self._prompted(wanted[start : start + step], embedding, size)
+        return fol.Detections(
+            detections=[one for one in found if least is None or (one.confidence or 0) >= least]
+        )
 
-    def _prompted(self, prompts: list[Prompt], source: Any) -> list[Any]:
+    def _needs_encoding(self, item: Item) -> bool:
+        if item.prompts is None:  # crops of everything mode are encoded one by one
+            return item.error is None and not self.config.auto_kwargs.get("crop_n_layers")
+        return any(prompt.usable for prompt in item.prompts)
+
+    def _prompted(
+        self, prompts: list[Prompt], embedding: Embedding | None, size: tuple[int, int]
+    ) -> list[Any]:
         usable = [prompt for prompt in prompts if prompt.usable]
-        if not usable:
-            size = source.size if hasattr(source, "frame") else source.shape[:2]
-            none = Masks.empty(self.segmenter.frame(size))
-            return [_labels.prompted(prompt, none, self.config.bbox_mode) for prompt in prompts]
-        masks = self._decode(usable, source)
-        rows = iter(masks)
+        masks = iter(self._decode(usable, embedding) if usable else ())
         mode = self.config.bbox_mode
-        return [_labels.prompted(p, next(rows) if p.usable else masks[:0], mode) for p in prompts]
+        return [_labels.prompted(p, next(masks) if p.usable else None, size, mode) for p in prompts]
 
     def _decode(self, prompts: list[Prompt], embedding: Embedding) -> Masks:
-        """One mask a prompt; all have the same kinds."""
+        """One mask a prompt; they are all made of the same kinds."""
         given: dict[str, Any] = {}
-        if prompts[0].box is not None:
-            given["boxes"] = np.stack([prompt.box for prompt in prompts if prompt.box is not None])
-        if most := max(len(prompt.points) for prompt in prompts):
-            given["points"], given["point_labels"] = np.zeros((len(prompts), most, 2)), np.full((len(prompts), most), -1)
-            for row, prompt in enumerate(prompts):
-                given["points"][row, : len(prompt.points)] = prompt.points
-                given["point_labels"][row, : len(prompt.points)] = prompt.labels
+        if any(len(prompt.points) for prompt in prompts):
+            clicks = pad_clicks([prompt.points for prompt in prompts], [prompt.labels for prompt in prompts])
+            given["points"], given["point_labels"] = clicks
+        if prompts[0].box is None:  # as with SAM, clicks alone may mean a part or the whole
+            found, rank = (
+                self.segmenter.segment(embedding, **given, multimask=True),
+                self.config.points_mask_index,
+            )
+            return found.best() if rank is None else found.sized(rank)
+        given["boxes"] = [prompt.box for prompt in prompts]
         if prompts[0].mask is not None:
-            given["mask_input"] = [mask_logits(p.mask, p.box, embedding.frame) for p in prompts if p.mask is not None]
-        if given.keys() != {"points", "point_labels"}:
-            return self.segmenter.segment(embedding, **given)
-        candidates = self.segmenter.segment(embedding, **given, multimask=True)
-        return candidates.best() if self.config.points_mask_index is None else self._by_size(candidates)
+            given["mask_input"] = [
+                mask_logits(prompt.mask, prompt.box, embedding.frame) for prompt in prompts
+            ]
+        return self.segmenter.segment(embedding, **given)
+
+
+def _items(args: Sequence[Any]) -> list[Item]:
+    return [arg if isinstance(arg, Item) else Item.read(arg) for arg in args]
