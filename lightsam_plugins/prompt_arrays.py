@@ -165,7 +165,9 @@ def _labels(labels: ArrayLike | None, shape: tuple[int, ...]) -> IntArray:
     return array.astype(np.int64)
 
 
-def pad_clicks(points: Sequence[ArrayLike], labels: Sequence[ArrayLike]) -> tuple[FloatArray, IntArray]:
+def pad_clicks(
+    points: Sequence[npt.NDArray[Any]], labels: Sequence[npt.NDArray[Any]]
+) -> tuple[FloatArray, IntArray]:
     """Clicks of objects that have different numbers of them, in the form that `Segmenter.segment` takes.
 
     Args:

@@ -27,7 +27,7 @@ class Interactive:
         super().__init__(config)  # type: ignore[call-arg] # of FiftyOne's model, which comes next
         self._recent: OrderedDict[tuple[str, int], Embedding] = OrderedDict()
 
-    def answer(self, item: Item, embedding: Embedding | None) -> Any:
+    def answer(self, item: Item, embedding: Any) -> Any:
         """The detections of one item."""
         raise NotImplementedError
 

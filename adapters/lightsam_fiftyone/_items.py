@@ -9,7 +9,7 @@ from typing import Any
 import fiftyone.utils.torch as fout
 
 from lightsam_fiftyone._config import PROMPT_KEYS
-from lightsam_fiftyone._prompts import Array, Prompt, read_prompts
+from lightsam_fiftyone._prompts import Prompt, read_prompts
 from lightsam_plugins.errors import LightSamError, OptionError
 from lightsam_plugins.images import load_image
 
@@ -26,7 +26,7 @@ class Item:
     """
 
     name: str
-    image: Array | None = None
+    image: Any = None
     prompts: list[Prompt] | None = None
     error: LightSamError | None = None
 

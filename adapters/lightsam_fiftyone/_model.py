@@ -33,7 +33,7 @@ class LightSAMModel(Interactive, fout.TorchImageModelWithPrompts):
 
     has_collate_fn = True
     has_embeddings = True
-    collate_fn = staticmethod(list)
+    collate_fn: Any = staticmethod(list)
 
     def __init__(self, config: LightSAMModelConfig) -> None:
         super().__init__(config)
@@ -107,7 +107,7 @@ class LightSAMModel(Interactive, fout.TorchImageModelWithPrompts):
         """The vectors made last."""
         return self._vectors
 
-    def answer(self, item: Item, embedding: Embedding | None) -> Any:
+    def answer(self, item: Item, embedding: Any) -> Any:
         """The detections of one item, of whose image there is an embedding where `item` needs one."""
         if item.error is not None:
             raise item.error
@@ -130,9 +130,7 @@ class LightSAMModel(Interactive, fout.TorchImageModelWithPrompts):
             return item.error is None and not self.config.auto_kwargs.get("crop_n_layers")
         return any(prompt.usable for prompt in item.prompts)
 
-    def _prompted(
-        self, prompts: list[Prompt], embedding: Embedding | None, size: tuple[int, int]
-    ) -> list[Any]:
+    def _prompted(self, prompts: list[Prompt], embedding: Any, size: tuple[int, int]) -> list[Any]:
         usable = [prompt for prompt in prompts if prompt.usable]
         masks = iter(self._decode(usable, embedding) if usable else ())
         mode = self.config.bbox_mode

@@ -35,10 +35,10 @@ class Prompt:
     """
 
     carried: Mapping[str, Any]
-    box: Array | None
+    box: Any
     points: Array
     labels: Array
-    mask: Array | None = None
+    mask: Any = None
     usable: bool = True
 
 
@@ -83,7 +83,7 @@ def _prompt(labels: Mapping[str, Any], size: tuple[int, int], attributes: Iterab
         labels.get("point_prompt_field"),
         labels.get("box_prompt_field", labels.get("mask_prompt_field")),
     )
-    source = shape or click
+    source: Any = shape or click
     names = ("label", "index", "instance", "tags", *attributes)
     carried = {name: source[name] for name in names if name in source and source[name] is not None}
     points, kinds = _points(click, size)

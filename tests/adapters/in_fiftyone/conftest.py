@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import lightsam_plugins as ls
@@ -73,13 +72,3 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     files["broken"].write_bytes(files["coins"].read_bytes()[:200])
     return files
 
-
-COINS = np.array([[315, 155, 382, 219], [22, 34, 67, 75]], float)  # xyxy in pixels of coins.jpg
-COIN_SIZE = (384, 303)  # width, height
-
-
-def relative(box: Any, size: tuple[int, int] = COIN_SIZE) -> list[float]:
-    """``xyxy`` in pixels as FiftyOne's x, y, width, height in parts of the image."""
-    x0, y0, x1, y1 = (float(edge) for edge in box)
-    width, height = size
-    return [x0 / width, y0 / height, (x1 - x0) / width, (y1 - y0) / height]
