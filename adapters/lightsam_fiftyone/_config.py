@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import fiftyone.utils.torch as fout
@@ -27,11 +28,9 @@ class LightSAMModelConfig(fout.TorchImageModelConfig):
         self.trust = self.parse_bool(d, "trust", default=False)
         self.points_mask_index = self.parse_raw(d, "points_mask_index", default=None)
         self.bbox_mode = self.parse_string(d, "bbox_mode", default="prompt")
-        self.attributes = self.parse_array(d, "attributes", default=None) or []
+        self.keep_attributes = self.parse_array(d, "keep_attributes", default=None) or []
         self.auto_kwargs = self.parse_dict(d, "auto_kwargs", default=None) or {}
         self.prompt_batch = self.parse_int(d, "prompt_batch", default=64)
-        loader = "lightsam_fiftyone._items.LightSAMGetItem"
-        self.get_item_cls = self.parse_string(d, "get_item_cls", default=loader)
         if unknown := sorted(d.keys() - vars(self).keys()):
             hint = "Options of everything mode go into auto_kwargs."
             raise OptionError(
@@ -45,3 +44,16 @@ class LightSAMModelConfig(fout.TorchImageModelConfig):
             if (value := getattr(self, name)) not in good:
                 expected = f"{good[0]}..{good[-1]}" if isinstance(good, range) else f"one of {good}"
                 raise OptionError(name, expected=expected, got=repr(value))
+
+
+def check_fields(fields: Mapping[str, str]) -> None:
+    """Refuse arguments of ``apply_model`` that mean nothing to the model.
+
+    Raises:
+        OptionError: An unknown one, or `prompt_field` beside another prompt field.
+    """
+    known = (*PROMPT_KEYS, "filepath")
+    if unknown := sorted(fields.keys() - known):
+        raise OptionError(f"unknown argument {unknown[0]!r} of apply_model", expected=f"one of {known}")
+    if len(fields.keys() & PROMPT_KEYS) > 1 and "prompt_field" in fields:
+        raise OptionError("prompt_field", expected="no other prompt field", got=", ".join(sorted(fields)))

@@ -10,7 +10,7 @@ import fiftyone.utils.torch as fout
 
 from lightsam_fiftyone._config import PROMPT_KEYS
 from lightsam_fiftyone._prompts import Prompt, read_prompts
-from lightsam_plugins.errors import LightSamError, OptionError
+from lightsam_plugins.errors import LightSamError
 from lightsam_plugins.images import load_image
 
 
@@ -45,39 +45,23 @@ class Item:
 
 
 class LightSAMGetItem(fout.GetItem):
-    """Loads an image and its prompts.
+    """Loads the image and prompts of a sample.
 
     Args:
-        field_mapping: Field of the samples by key: the prompt fields, and ``filepath``.
+        field_mapping: Field of the samples by key: prompt fields, and ``filepath``.
         attributes: Names of attributes to carry over from the prompts.
-
-    Raises:
-        OptionError: An unknown key, or `prompt_field` beside another.
     """
 
-    source = "filepath"
-
     def __init__(self, field_mapping: Mapping[str, str], attributes: Iterable[str] = ()) -> None:
-        known = (*PROMPT_KEYS, self.source)
         self.prompt_keys = [key for key in PROMPT_KEYS if key in field_mapping]
         self.attributes = tuple(attributes)
-        if unknown := sorted(field_mapping.keys() - known):
-            raise OptionError(f"unknown argument {unknown[0]!r} of apply_model", expected=f"one of {known}")
-        if "prompt_field" in self.prompt_keys[1:]:
-            raise OptionError("prompt_field", expected="alone", got=", ".join(self.prompt_keys))
         super().__init__(dict(field_mapping))
 
     @property
     def required_keys(self) -> list[str]:
         """Keys of the dict that a call takes."""
-        return [self.source, *self.prompt_keys]
+        return ["filepath", *self.prompt_keys]
 
     def __call__(self, d: Mapping[str, Any]) -> Item:
-        """The image and prompts of a sample."""
-        return Item.read(d[self.source], {key: d.get(key) for key in self.prompt_keys}, self.attributes)
-
-
-class LightSAMGetItemForVideo(LightSAMGetItem):
-    """The same for decoded frames; FiftyOne finds this class by its name."""
-
-    source = "image"
+        """The item of a sample's values."""
+        return Item.read(d["filepath"], {key: d.get(key) for key in self.prompt_keys}, self.attributes)

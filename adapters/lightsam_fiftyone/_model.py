@@ -6,14 +6,14 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import eta.core.utils as etau
 import fiftyone.core.labels as fol
+import fiftyone.core.models as fom
 import fiftyone.utils.torch as fout
 import numpy as np
 
 import lightsam_plugins
 from lightsam_fiftyone import _labels
-from lightsam_fiftyone._config import PROMPT_KEYS
+from lightsam_fiftyone._config import PROMPT_KEYS, check_fields
 from lightsam_fiftyone._interactive import Interactive
 from lightsam_fiftyone._items import Item, LightSAMGetItem
 from lightsam_plugins.errors import LightSamError
@@ -28,8 +28,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class LightSAMModel(Interactive, fout.TorchImageModelWithPrompts):
-    """A model of `lightsam_plugins` for ``apply_model`` and ``compute_embeddings``."""
+class LightSAMModel(Interactive, fout.TorchImageModel, fom.SamplesMixin):
+    """A model of `lightsam_plugins` for ``apply_model`` and ``compute_embeddings``.
+
+    It asks for the prompt fields as FiftyOne's samples mixin does. By the other way, `TorchImageModelWithPrompts`,
+    FiftyOne saves no patches views, and loads the prompts of video frames only if ``apply_model`` names them.
+    """
 
     has_collate_fn = True
     has_embeddings = True
@@ -41,27 +45,42 @@ class LightSAMModel(Interactive, fout.TorchImageModelWithPrompts):
         self._device = self.segmenter.device
         self._using_gpu = self._device.type != "cpu"
         self._vectors: Array | None = None
+        self._fields: dict[str, str] = {}
 
     def _load_model(self, config: LightSAMModelConfig) -> Segmenter:
         dtype = "float16" if config.use_half_precision else config.dtype
         terms = {"accept_licence": config.accept_licence, "trust": config.trust}
         return lightsam_plugins.load(config.variant, config.device or "auto", config.weights, dtype, **terms)
 
+    @property
+    def needs_fields(self) -> dict[str, str]:
+        """The fields to load, by key; those named at load time where ``apply_model`` names no prompt field."""
+        own = (
+            {}
+            if self._fields.keys() & PROMPT_KEYS
+            else {key: getattr(self.config, key) for key in PROMPT_KEYS}
+        )
+        return {key: field for key, field in own.items() if field} | self._fields
+
+    @needs_fields.setter
+    def needs_fields(self, fields: dict[str, str]) -> None:
+        check_fields(fields)
+        self._fields = fields
+
     def build_get_item(self, field_mapping: dict[str, str] | None = None) -> LightSAMGetItem:
-        """What loads samples; prompt fields named at load time hold where the call names none."""
-        mapping, kind = dict(field_mapping or {}), etau.get_class(self.config.get_item_cls)
-        if not mapping.keys() & PROMPT_KEYS:
-            own = {key: getattr(self.config, key) for key in PROMPT_KEYS}
-            mapping |= {key: field for key, field in own.items() if field}
-        loader: LightSAMGetItem = kind(mapping, self.config.attributes)
-        return loader
+        """What loads samples, also in other processes."""
+        return LightSAMGetItem(self.needs_fields | (field_mapping or {}), self.config.keep_attributes)
 
-    def predict(self, arg: Any) -> Any:
-        """Detections of one image: an item of `build_get_item`, an array, a PIL image or a path."""
-        return self.predict_all([arg])[0]
+    def predict(self, arg: Any, sample: Any = None) -> Any:
+        """Detections of one image, see `predict_all`."""
+        return self.predict_all([arg], None if sample is None else [sample])[0]
 
-    def predict_all(self, args: Sequence[Any]) -> list[Any]:
+    def predict_all(self, args: Sequence[Any], samples: Sequence[Any] | None = None) -> list[Any]:
         """Detections of each image; the encoder sees the whole batch at once.
+
+        Args:
+            args: Items of `build_get_item`; or arrays (H, W, 3) uint8 RGB, PIL images or paths.
+            samples: Where the prompts of such images are, as those of video frames.
 
         Returns:
             ``Detections`` an image; None for one that failed, which is logged.
@@ -69,7 +88,9 @@ class LightSAMModel(Interactive, fout.TorchImageModelWithPrompts):
         Raises:
             LightSamError: The only image failed.
         """
-        items = _items(args)
+        items = [
+            self._item(arg, sample) for arg, sample in zip(args, samples or [None] * len(args), strict=True)
+        ]
         encoded = {row: item.image for row, item in enumerate(items) if self._needs_encoding(item)}
         embeddings = self.segmenter.embed(list(encoded.values()), batch_size=len(items) or 1)
         sources = dict(zip(encoded, embeddings, strict=True))
@@ -95,7 +116,7 @@ class LightSAMModel(Interactive, fout.TorchImageModelWithPrompts):
         Raises:
             LightSamError: One of them cannot be read.
         """
-        items = _items(args)
+        items = [self._item(arg) for arg in args]
         for item in items:
             if item.error is not None and item.image is None:
                 raise item.error
@@ -124,6 +145,15 @@ class LightSAMModel(Interactive, fout.TorchImageModelWithPrompts):
         return fol.Detections(
             detections=[one for one in found if least is None or (one.confidence or 0) >= least]
         )
+
+    def _item(self, arg: Any, sample: Any = None) -> Item:
+        if isinstance(arg, Item):
+            return arg
+        fields = {} if sample is None else self.needs_fields
+        prompts = {
+            key: sample[name.removeprefix("frames.")] for key, name in fields.items() if key in PROMPT_KEYS
+        }
+        return Item.read(arg, prompts, self.config.keep_attributes)
 
     def _needs_encoding(self, item: Item) -> bool:
         if item.prompts is None:  # crops of everything mode are encoded one by one
@@ -154,7 +184,3 @@ class LightSAMModel(Interactive, fout.TorchImageModelWithPrompts):
                 mask_logits(prompt.mask, prompt.box, embedding.frame) for prompt in prompts
             ]
         return self.segmenter.segment(embedding, **given)
-
-
-def _items(args: Sequence[Any]) -> list[Item]:
-    return [arg if isinstance(arg, Item) else Item.read(arg) for arg in args]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,10 @@ os.environ |= {
     "FIFTYONE_SHOW_PROGRESS_BARS": "false",
 }
 
+with warnings.catch_warnings():  # some of what FiftyOne is built on warns while it is imported
+    warnings.simplefilter("ignore")
+    import fiftyone as fo
+
 ASSETS = Path(ls.__file__).parent / "assets"
 
 
@@ -43,8 +48,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def dataset() -> Iterator[Any]:
     """An empty dataset, which is deleted afterwards."""
-    import fiftyone as fo
-
     made = fo.Dataset()
     yield made
     made.delete()

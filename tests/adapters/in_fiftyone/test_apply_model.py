@@ -53,7 +53,7 @@ def test_labels_are_carried_over(dataset: Any, nano: Any, photos: Photos) -> Non
     for index, detection in enumerate(prompts.detections):
         detection.index, detection.instance = 7 - index, fo.Instance()
     dataset.add_sample(sample(photos["coins"], prompts=prompts))
-    model = lightsam_fiftyone.load_model("nano", device="cpu", attributes=["worth", "missing"])
+    model = lightsam_fiftyone.load_model("nano", device="cpu", keep_attributes=["worth", "missing"])
 
     dataset.apply_model(model, "masks", box_prompt_field="prompts")
 
