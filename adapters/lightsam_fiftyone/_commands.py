@@ -89,3 +89,7 @@ def _folders() -> list[Path]:
         hint = 'pip install "lightsam-plugins[fiftyone]"'
         raise MissingExtra("FiftyOne is not installed", got=str(error), hint=hint) from error
     return [Path(fo.config.model_zoo_dir) / _NAME, Path(fo.config.plugins_dir) / _NAME]
+
+
+if __name__ == "__main__":
+    typer.echo(json.dumps(manifest(), indent=2))

@@ -74,4 +74,3 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     files["broken"] = folder / "broken.png"
     files["broken"].write_bytes(files["coins"].read_bytes()[:200])
     return files
-

@@ -119,15 +119,16 @@ def test_clicks_with_negatives_and_missing_ones(dataset: Any, nano: Any, photos:
     assert (found[2].mask, found[2].label) == (None, "coin")
 
 
-def test_clicks_far_outside_or_with_odd_labels_are_told(
-    dataset: Any, nano: Any, photos: Photos
-) -> None:
+def test_clicks_far_outside_or_with_odd_labels_are_told(dataset: Any, nano: Any, photos: Photos) -> None:
     """A click far outside the image and labels of another number are errors of their sample."""
     odd = clicks([[44, 54]])
     odd.keypoints[0]["sam_labels"] = [1, 0]
     dataset.add_sample(sample(photos["coins"], far=clicks([[900, 54]]), odd=odd))
 
-    for field, message in (("far", "a click of object 0 lies outside the image"), ("odd", "sam_labels: expected 1")):
+    for field, message in (
+        ("far", "a click of object 0 lies outside the image"),
+        ("odd", "sam_labels: expected 1"),
+    ):
         with pytest.raises(ls.PromptError, match=message):
             dataset.apply_model(nano, "masks", point_prompt_field=field, skip_failures=False)
 
@@ -150,7 +151,9 @@ def test_boxes_and_clicks_together(dataset: Any, nano: Any, photos: Photos) -> N
         )
 
 
-def test_masks_of_an_earlier_pass_are_prompts(dataset: Any, nano: Any, photos: Photos, tmp_path: Path) -> None:
+def test_masks_of_an_earlier_pass_are_prompts(
+    dataset: Any, nano: Any, photos: Photos, tmp_path: Path
+) -> None:
     """A mask, in the database or on disk, gives about itself again; a row without one stays so."""
     dataset.add_sample(sample(photos["coins"], prompts=boxes(*COINS, [500, 50, 600, 90])))
     dataset.apply_model(nano, "masks", box_prompt_field="prompts", output_dir=str(tmp_path))
@@ -166,7 +169,9 @@ def test_masks_of_an_earlier_pass_are_prompts(dataset: Any, nano: Any, photos: P
 
 def test_prompt_field_takes_either_kind_and_patches_views(dataset: Any, nano: Any, photos: Photos) -> None:
     """`prompt_field` goes by what the field holds; of a patches view, whose samples hold one box, too."""
-    dataset.add_sample(sample(photos["coins"], boxes=boxes(*COINS), clicks=clicks([[348, 187]]), other=fo.Classification()))
+    dataset.add_sample(
+        sample(photos["coins"], boxes=boxes(*COINS), clicks=clicks([[348, 187]]), other=fo.Classification())
+    )
     dataset.apply_model(nano, "of_boxes", prompt_field="boxes")
     dataset.apply_model(nano, "of_clicks", prompt_field="clicks")
     patches = dataset.to_patches("boxes")
@@ -177,7 +182,11 @@ def test_prompt_field_takes_either_kind_and_patches_views(dataset: Any, nano: An
     single = [masks.detections[0] for masks in patches.values("of_patches")]
     for whole, part in zip(found.of_boxes.detections, single, strict=True):
         np.testing.assert_array_equal(full(whole), full(part))
-    with pytest.raises(ls.PromptError, match="holds no prompts: expected Detections or Keypoints, got Classification"):
+    with pytest.raises(
+        ls.PromptError, match="holds no prompts: expected Detections or Keypoints, got Classification"
+    ):
         dataset.apply_model(nano, "x", prompt_field="other", skip_failures=False)
-    with pytest.raises(ls.PromptError, match="box_prompt_field holds no prompts: expected Detections, got Keypoints"):
+    with pytest.raises(
+        ls.PromptError, match="box_prompt_field holds no prompts: expected Detections, got Keypoints"
+    ):
         dataset.apply_model(nano, "x", box_prompt_field="clicks", skip_failures=False)

@@ -25,7 +25,9 @@ Photos = dict[str, Path]
 
 def test_fields_named_at_load_time(dataset: Any, photos: Photos) -> None:
     """They are the prompts, as the App's form needs it, unless the call names others."""
-    dataset.add_sample(sample(photos["coins"], one=boxes(COINS[0]), two=boxes(*COINS), dots=clicks([[348, 187]])))
+    dataset.add_sample(
+        sample(photos["coins"], one=boxes(COINS[0]), two=boxes(*COINS), dots=clicks([[348, 187]]))
+    )
     model = lightsam_fiftyone.load_model("nano", device="cpu", box_prompt_field="two")
 
     dataset.apply_model(model, "masks")
@@ -58,7 +60,9 @@ def test_filters_by_confidence_and_class(dataset: Any, nano: Any, photos: Photos
 
 def test_masks_of_clicks_by_size(dataset: Any, photos: Photos) -> None:
     """`points_mask_index` 0, 1 and 2 are the candidates of the core from the smallest to the largest."""
-    dataset.add_sample(sample(photos["coffee"], prompts=fo.Keypoints(keypoints=[fo.Keypoint(points=[(0.5, 0.45)])])))
+    dataset.add_sample(
+        sample(photos["coffee"], prompts=fo.Keypoints(keypoints=[fo.Keypoint(points=[(0.5, 0.45)])]))
+    )
     areas = []
     for index in (0, 1, 2):
         model = lightsam_fiftyone.load_model("nano", device="cpu", points_mask_index=index)
@@ -73,7 +77,10 @@ def test_masks_of_clicks_by_size(dataset: Any, photos: Photos) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"box_promt_field": "x"}, r"unknown option 'box_promt_field': expected one of \[.*'box_prompt_field'"),
+        (
+            {"box_promt_field": "x"},
+            r"unknown option 'box_promt_field': expected one of \[.*'box_prompt_field'",
+        ),
         ({"points_mask_index": 3}, r"points_mask_index: expected one of \(None, 0, 1, 2\), got 3"),
         ({"bbox_mode": "tight"}, r"bbox_mode: expected one of \('prompt', 'mask'\), got 'tight'"),
         ({"prompt_batch": 0}, r"prompt_batch: expected 1..65535, got 0"),
@@ -89,7 +96,9 @@ def test_wrong_arguments_of_apply_model_are_told(dataset: Any, nano: Any, photos
     """A misspelt prompt field, and `prompt_field` beside another, stop it at once."""
     dataset.add_sample(sample(photos["coins"], prompts=boxes(*COINS)))
 
-    with pytest.raises(ls.OptionError, match="unknown argument 'boxes' of apply_model: expected one of .*box_prompt_"):
+    with pytest.raises(
+        ls.OptionError, match="unknown argument 'boxes' of apply_model: expected one of .*box_prompt_"
+    ):
         dataset.apply_model(nano, "masks", boxes="prompts")
     with pytest.raises(ls.OptionError, match="prompt_field: expected no other prompt field"):
         dataset.apply_model(nano, "masks", prompt_field="prompts", box_prompt_field="prompts")
@@ -117,10 +126,14 @@ def test_nothing_heavy_travels_to_workers(dataset: Any, nano: Any, photos: Photo
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         item = pool.apply(loader, ({"filepath": str(photos["coins"]), "box_prompt_field": boxes(COINS[0])},))
     assert item.image.shape == (303, 384, 3)
-    dataset.add_samples([sample(photos[name], prompts=boxes(*COINS)) for name in ("coins", "broken", "coins")])
+    dataset.add_samples(
+        [sample(photos[name], prompts=boxes(*COINS)) for name in ("coins", "broken", "coins")]
+    )
 
     for workers in (0, 2):
-        dataset.apply_model(nano, f"w{workers}", box_prompt_field="prompts", num_workers=workers, batch_size=2)
+        dataset.apply_model(
+            nano, f"w{workers}", box_prompt_field="prompts", num_workers=workers, batch_size=2
+        )
 
     alone, with_two = dataset.values("w0"), dataset.values("w2")
     assert [one is None for one in alone] == [one is None for one in with_two] == [False, True, False]
@@ -140,7 +153,11 @@ def test_a_batch_is_encoded_in_one_call(
     seen: list[int] = []
 
     dataset.apply_model(
-        nano, "masks", box_prompt_field="prompts", batch_size=4, progress=lambda bar: seen.append(bar.iteration)
+        nano,
+        "masks",
+        box_prompt_field="prompts",
+        batch_size=4,
+        progress=lambda bar: seen.append(bar.iteration),
     )
 
     assert sizes == [3]
@@ -185,7 +202,9 @@ def test_embeddings_find_the_like(dataset: Any, nano: Any, photos: Photos, tmp_p
     dataset.add_samples([sample(file) for file in files])
 
     vectors = dataset.compute_embeddings(nano, batch_size=3)
-    index = fob.compute_similarity(dataset, model=nano, brain_key="alike", embeddings=vectors, backend="sklearn")
+    index = fob.compute_similarity(
+        dataset, model=nano, brain_key="alike", embeddings=vectors, backend="sklearn"
+    )
 
     expected = np.stack([nano.segmenter.embed(str(file)).vector() for file in files])
     np.testing.assert_allclose(vectors, expected, rtol=1e-3, atol=1e-4)
@@ -201,7 +220,18 @@ def test_embeddings_find_the_like(dataset: Any, nano: Any, photos: Photos, tmp_p
 def video(photos: Photos, tmp_path: Path) -> Path:
     """Three frames of the coins, as a video."""
     film = tmp_path / "coins.mp4"
-    still = ["-loop", "1", "-i", str(photos["coins"]), "-frames:v", "3", "-vf", "crop=384:302:0:0", "-crf", "10"]
+    still = [
+        "-loop",
+        "1",
+        "-i",
+        str(photos["coins"]),
+        "-frames:v",
+        "3",
+        "-vf",
+        "crop=384:302:0:0",
+        "-crf",
+        "10",
+    ]
     subprocess.run(["ffmpeg", "-loglevel", "error", *still, "-pix_fmt", "yuv420p", str(film)], check=True)
     return film
 
@@ -218,7 +248,9 @@ def test_frames_of_a_video(dataset: Any, photos: Photos, video: Path, batch_size
     dataset.add_sample(film)
     model = lightsam_fiftyone.load_model("nano", device="cpu", box_prompt_field="frames.boxes")
 
-    dataset.apply_model(model, "frames.named", box_prompt_field="frames.boxes", batch_size=batch_size, skip_failures=False)
+    dataset.apply_model(
+        model, "frames.named", box_prompt_field="frames.boxes", batch_size=batch_size, skip_failures=False
+    )
     dataset.apply_model(model, "frames.loaded", batch_size=batch_size, skip_failures=False)
 
     still = model.segmenter.segment(np.asarray(Image.open(photos["coins"]))[:302], boxes=COINS).dense()
