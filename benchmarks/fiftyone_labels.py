@@ -23,7 +23,9 @@ from training.sources import Sources
 
 def main() -> None:
     """Label both sets and print the share of objects found and their mean IoU."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--images", type=int, default=40)
     options = parser.parse_args()
@@ -47,9 +49,13 @@ def main() -> None:
             dataset.apply_model(model, "masks", box_prompt_field="boxes", batch_size=8, num_workers=0)
             print(f"{name}: {len(dataset)} images, {dataset.count('ground_truth.detections')} objects")
             for least in (0.5, 0.75):
-                found = dataset.evaluate_detections("masks", "ground_truth", eval_key="e", use_masks=True, iou=least)
+                found = dataset.evaluate_detections(
+                    "masks", "ground_truth", eval_key="e", use_masks=True, iou=least
+                )
                 ious = [value for row in dataset.values("masks.detections.e_iou") for value in row if value]
-                print(f"  IoU >= {least}: {found.metrics()['recall']:.3f} of the objects; mean IoU {np.mean(ious):.3f}")
+                print(
+                    f"  IoU >= {least}: {found.metrics()['recall']:.3f} of the objects; mean IoU {np.mean(ious):.3f}"
+                )
             dataset.delete()
 
 

@@ -51,7 +51,10 @@ class SamShaped(torch.nn.Module):
     def image_encoder(self, images: torch.Tensor) -> list[Any]:
         """Features, one an image."""
         features = self.network.encode(images)
-        return [_Features({name: one[row : row + 1] for name, one in features.items()}) for row in range(len(images))]
+        return [
+            _Features({name: one[row : row + 1] for name, one in features.items()})
+            for row in range(len(images))
+        ]
 
     def prompt_encoder(self, points: Any, boxes: torch.Tensor, masks: Any) -> tuple[PromptBatch, None]:
         """Prompts as they are: they are encoded with the masks."""
@@ -64,7 +67,9 @@ class SamShaped(torch.nn.Module):
         """Low-resolution masks of all prompts at once."""
         return self.network.decode(image_embeddings, sparse_prompt_embeddings, multimask=multimask_output)
 
-    def postprocess_masks(self, masks: torch.Tensor, input_size: Any, original_size: tuple[int, int]) -> torch.Tensor:
+    def postprocess_masks(
+        self, masks: torch.Tensor, input_size: Any, original_size: tuple[int, int]
+    ) -> torch.Tensor:
         """Bilinear to 1024, without the padding, to the image."""
         rows, columns = Frame(*original_size, 1024).resized
         large = F.interpolate(masks, (1024, 1024), mode="bilinear", align_corners=False)[..., :rows, :columns]
@@ -119,14 +124,18 @@ def _memory(name: str) -> int:
 
 def main() -> None:
     """Time both at 1, 10 and 100 boxes an image."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     ours = lightsam_fiftyone.load_model("nano", device="cpu")
     shaped = SamShaped(ours.segmenter)
-    built_in = BuiltIn(fosam.SegmentAnythingModelConfig({"model": shaped, "model_path": "nano", "device": "cpu"}))
+    built_in = BuiltIn(
+        fosam.SegmentAnythingModelConfig({"model": shaped, "model_path": "nano", "device": "cpu"})
+    )
     random = np.random.RandomState(0)
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         photo = Path(folder) / "photo.png"
@@ -142,13 +151,17 @@ def main() -> None:
                 model.preprocess = False
                 return model.predict_all(model.collate_fn([load(sample) for _ in range(BATCH)]))
 
-            report(count, {"built-in": lambda: label(built_in), "lightsam": lambda: label(ours)}, options.rounds)
+            report(
+                count, {"built-in": lambda: label(built_in), "lightsam": lambda: label(ours)}, options.rounds
+            )
 
 
 def report(count: int, work: dict[str, Callable[[], Any]], rounds: int) -> None:
     """Check that both find the same, time them in turn and print a line."""
     first, second = (call()[0].detections for call in work.values())
-    shared = [np.mean(a.mask == b.mask) for a, b in zip(first, second, strict=False) if a.mask.shape == b.mask.shape]
+    shared = [
+        np.mean(a.mask == b.mask) for a, b in zip(first, second, strict=False) if a.mask.shape == b.mask.shape
+    ]
     times: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(rounds):
         for name, call in work.items():
@@ -157,7 +170,9 @@ def report(count: int, work: dict[str, Callable[[], Any]], rounds: int) -> None:
             times[name].append((time.process_time() - begun) / BATCH)
     ratios = [a / b for a, b in zip(*times.values(), strict=True)]
     for name, call in work.items():
-        print(f"{count:4} boxes  {name:9} {1 / statistics.median(times[name]):7.2f} images/s  {peak(call):8.0f} MB")
+        print(
+            f"{count:4} boxes  {name:9} {1 / statistics.median(times[name]):7.2f} images/s  {peak(call):8.0f} MB"
+        )
     print(f"{'':12}ratio {statistics.median(ratios):.2f}; pixels alike {np.mean(shared):.4f}")
 
 
