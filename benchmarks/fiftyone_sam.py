@@ -99,7 +99,7 @@ class _Transforms:
     def image_transform(self, image: Any) -> Any:
         """The input of the encoder and the size of the image."""
         spec, size = self.spec, image.shape[:2]
-        frame = Frame(*size, spec.prompt_side, spec.fit)
+        frame = Frame(size[0], size[1], spec.prompt_side, spec.fit)
         one = preprocess(load_image(image), frame, side=spec.encoder_side, mean=spec.mean, std=spec.std)
         return one[None], size
 
