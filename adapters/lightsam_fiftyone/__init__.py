@@ -28,7 +28,8 @@ def load_model(model_name: str = "nano", model_path: str | None = None, **option
             points_mask_index: of the three masks of clicks, by size, the one to take (0 the smallest); else the best;
             bbox_mode: ``"prompt"`` keeps a prompt's box, ``"mask"`` draws one around the whole mask;
             keep_attributes: names of more attributes to carry over from prompts;
-            auto_kwargs: options of everything mode; confidence_thresh; prompt_batch: prompts decoded at once, which bounds the memory.
+            auto_kwargs: options of everything mode; confidence_thresh;
+            prompt_batch: prompts decoded at once, which bounds the memory.
     """
     from lightsam_fiftyone._config import LightSAMModelConfig
     from lightsam_fiftyone._model import LightSAMModel
