@@ -92,6 +92,22 @@ def _simplified(ring: FloatArray) -> FloatArray:
     return simple
 
 
+def window(crop: Crop, box: npt.ArrayLike) -> BoolArray:
+    """What a mask has inside a box: (h, w) bool, of the pixels nearest to the box and at least one.
+
+    Args:
+        crop: The mask.
+        box: ``xyxy`` in pixels of the image.
+    """
+    x, y, mask = crop
+    x0, y0, x1, y1 = np.rint(np.asarray(box, np.float64)).astype(int)
+    part = mask[max(y0 - y, 0) : max(y1 - y, 0), max(x0 - x, 0) : max(x1 - x, 0)]
+    inside = np.zeros((max(y1 - y0, 1), max(x1 - x0, 1)), bool)
+    top, left = max(y - y0, 0), max(x - x0, 0)
+    inside[top : top + part.shape[0], left : left + part.shape[1]] = part
+    return inside
+
+
 def paste(crop: Crop, image: BoolArray) -> None:
     """Write a crop into an (H, W) image of False."""
     x0, y0, mask = crop

@@ -173,6 +173,21 @@ class Masks:
         """The first candidate of each object: one mask an object."""
         return self if self.candidates == 1 else self[:: self.candidates]
 
+    def sized(self, rank: int) -> Masks:
+        """Of each object's candidates the one of this rank by size: 0 the smallest, -1 the largest.
+
+        SAM's three candidates are mostly a part of a part, a part and the whole of an object, so that a rank asks for
+        one of these. Sizes are those of the low-resolution masks.
+
+        Raises:
+            InputError: There are fewer candidates than that.
+        """
+        if not -self.candidates <= rank < self.candidates:
+            raise InputError("rank", expected=f"one of {self.candidates} candidates, from 0", got=str(rank))
+        areas = np.count_nonzero(self._logits > self.threshold, axis=(1, 2)).reshape(-1, self.candidates)
+        chosen = areas.argsort(1, kind="stable")[:, rank]
+        return self[np.arange(len(areas)) * self.candidates + chosen]
+
     def _check(self, crops: Sequence[Crop] | None) -> None:
         count = len(self._logits) if self._logits.ndim else 0
         if self._logits.shape != (count, LOW_RES, LOW_RES):

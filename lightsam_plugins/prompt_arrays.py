@@ -5,6 +5,7 @@ Rows are named in errors as the user counts them: row i is object i.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +163,25 @@ def _labels(labels: ArrayLike | None, shape: tuple[int, ...]) -> IntArray:
             hint="The corners of a box (labels 2 and 3 elsewhere) go into boxes=.",
         )
     return array.astype(np.int64)
+
+
+def pad_clicks(
+    points: Sequence[npt.NDArray[Any]], labels: Sequence[npt.NDArray[Any]]
+) -> tuple[FloatArray, IntArray]:
+    """Clicks of objects that have different numbers of them, in the form that `Segmenter.segment` takes.
+
+    Args:
+        points: (P, 2) of each object; P may be 0.
+        labels: (P,) of each object.
+
+    Returns:
+        (N, P, 2) float32 points and (N, P) int64 labels, P the largest number; what is padded has label -1.
+    """
+    most = max((len(one) for one in points), default=0)
+    xy, kinds = np.zeros((len(points), most, 2), np.float32), np.full((len(points), most), -1, np.int64)
+    for row, (some, their) in enumerate(zip(points, labels, strict=True)):
+        xy[row, : len(some)], kinds[row, : len(some)] = some, their
+    return xy, kinds
 
 
 def read_masks(value: ArrayLike) -> FloatArray:

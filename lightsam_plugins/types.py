@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -232,6 +233,26 @@ class Embedding:
     def size(self) -> tuple[int, int]:
         """(height, width) of the original image in pixels."""
         return self.frame.height, self.frame.width
+
+    def vector(self) -> FloatArray:
+        """One vector of the whole image, for similarity: the mean of every feature map over the image.
+
+        Returns:
+            (D,) float32, D being all channels of all maps, in the order of their names; padding is left out. Vectors
+            of different models cannot be compared.
+        """
+        (height, width), (rows, columns) = self.frame.resized, self.frame.canvas
+        left, top = self.frame.offset
+        means = []
+        for name in sorted(self.features):
+            maps = self.features[name]
+            if maps.ndim != 4 or not maps.is_floating_point():  # what is no map, and the detector's image
+                continue
+            down, across = maps.shape[2] / rows, maps.shape[3] / columns
+            y0, x0 = int(top * down), int(left * across)
+            y1, x1 = ceil((top + height) * down), ceil((left + width) * across)
+            means.append(maps[0, :, y0:y1, x0:x1].float().mean((1, 2)).cpu().numpy())
+        return np.concatenate(means)
 
     def to(self, device: str | torch.device) -> Embedding:
         """The same embedding on another device; itself where nothing has to move."""

@@ -19,7 +19,7 @@ import numpy as np
 from lightsam_plugins.boxes import box_areas
 from lightsam_plugins.errors import InputError, OptionError
 from lightsam_plugins.images import load_image
-from lightsam_plugins.mask_prompts import mask_logits
+from lightsam_plugins.mask_prompts import crop_logits
 from lightsam_plugins.masks import Masks
 from lightsam_plugins.transforms import frame_for
 from lightsam_plugins.types import LOW_RES, FloatArray
@@ -228,7 +228,7 @@ class VideoSegmenter:
         masks = self.model.segment(
             embedding,
             boxes=np.array([box for _, _, box in tries]),
-            mask_input=None if moved is None else mask_logits(moved, frame),
+            mask_input=None if moved is None else crop_logits(moved, frame),
         )
         found: dict[int, _Found] = {}
         for row, ((one, place, _), crop) in enumerate(zip(tries, masks.crops(), strict=True)):

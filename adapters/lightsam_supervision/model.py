@@ -11,7 +11,7 @@ import supervision as sv
 import lightsam_plugins as ls
 from lightsam_plugins.box_masks import segment_boxes
 from lightsam_plugins.everything_options import EverythingKeywords
-from lightsam_plugins.mask_prompts import mask_logits, rough_logits
+from lightsam_plugins.mask_prompts import crop_logits, rough_logits
 from lightsam_plugins.text import read_texts
 from lightsam_plugins.types import ImageLike
 from lightsam_supervision.compact import compact_mask, crops_of
@@ -160,7 +160,7 @@ class LightSAM:
     def _segment(self, embedding: ls.Embedding, prompts: dict[str, Any]) -> ls.Masks:
         rough = prompts.pop("masks", None)
         if isinstance(rough, sv.CompactMask):
-            rough = mask_logits(crops_of(rough), embedding.frame)
+            rough = crop_logits(crops_of(rough), embedding.frame)
         elif rough is not None:
             rough = rough_logits(rough, embedding.frame)
         return self.model.segment(embedding, mask_input=rough, **prompts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from typing import Annotated, Any
 
 import typer
@@ -95,4 +96,6 @@ def build_app() -> typer.Typer:
     app.callback()(_root)
     for module in (demo, segment, everything, models, doctor):
         module.register(app)
+    for adapter in sorted(entry_points(group="lightsam_plugins.commands"), key=lambda entry: entry.name):
+        app.add_typer(adapter.load(), name=adapter.name)
     return app

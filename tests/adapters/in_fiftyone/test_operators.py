@@ -1,0 +1,176 @@
+"""The plugin, executed through FiftyOne's own executor."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.operators as foo
+import fiftyone.operators.registry as registry
+import numpy as np
+import pytest
+from fiftyone.operators.executor import ExecutionError
+from helpers import COINS, boxes, clicks, full, iou, relative, sample
+
+import lightsam_fiftyone
+
+URI = "@lightsam/lightsam/"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _plugin() -> Iterator[None]:
+    """The plugin, installed as `lightsam fiftyone install` does it."""
+    lightsam_fiftyone.install()
+    yield
+    lightsam_fiftyone.uninstall()
+
+
+@pytest.fixture
+def coins(dataset: Any, photos: dict[str, Path]) -> Any:
+    """Three samples: two with boxes, one of which has a mask already, and clicks; one with nothing."""
+    first = sample(photos["coins"], found=boxes(*COINS), dots=clicks([[348, 187]]))
+    second = sample(photos["coins"], found=boxes(COINS[1], mask=np.ones((4, 4), bool)))
+    dataset.add_samples([first, second, sample(photos["coins"])])
+    return dataset
+
+
+def execute(name: str, dataset: Any, params: dict[str, Any], **context: Any) -> Any:
+    """The result of an operator."""
+    ctx = {"dataset": dataset, "params": {"model": "nano"} | params} | context
+    return foo.execute_operator(URI + name, ctx=ctx).result
+
+
+def test_the_operators_are_registered() -> None:
+    """FiftyOne lists the three, none failed to load, and the one of the modal is placed there."""
+    operators = {
+        one.uri: one for one in registry.OperatorRegistry().list_operators() if one.uri.startswith(URI)
+    }
+
+    assert sorted(operators) == [URI + name for name in ("everything", "segment", "segment_sample")]
+    place = operators[URI + "segment_sample"].resolve_placement(None).to_json()["place"]
+    assert place == "samples-viewer-actions"
+    assert operators[URI + "segment"].config.allow_delegated_execution
+
+
+def test_boxes_into_a_new_field(coins: Any, nano: Any) -> None:
+    """All boxes, or those that are selected, get masks in a field of their own."""
+    result = execute("segment", coins, {"prompt_field": "found", "label_field": "masks"})
+    chosen = coins.first().found.detections[1]
+    label = {"label_id": chosen.id, "sample_id": coins.first().id, "field": "found"}
+    execute("segment", coins, {"prompt_field": "found", "label_field": "one"}, selected_labels=[label])
+    execute("segment", coins, {"prompt_field": "dots", "label_field": "of_dots"}, selected=[coins.first().id])
+
+    assert result == {"samples": 3}
+    assert [len(one.detections) for one in coins.values("masks")] == [2, 1, 0]
+    core = nano.segmenter.segment(coins.first().filepath, boxes=COINS).dense()
+    assert iou(full(coins.first().masks.detections[0]), core[0]) > 0.98
+    assert iou(full(coins.first().one.detections[0]), core[1]) > 0.98
+    assert len(coins.first().one.detections) == 1
+    assert len(coins.first().of_dots.detections) == 1
+
+
+def test_masks_into_the_boxes_of_an_opened_sample(coins: Any) -> None:
+    """In the modal the boxes themselves get masks, where they have none; ids and other samples stay."""
+    first, second = list(coins)[:2]
+    ids = [one.id for one in first.found.detections]
+
+    for opened in (first, second):
+        execute("segment_sample", coins, {"prompt_field": "found"}, current_sample=opened.id)
+
+    coins.reload()
+    assert [one.id for one in first.found.detections] == ids
+    assert [one.mask.shape for one in first.found.detections] == [(64, 67), (41, 45)]
+    np.testing.assert_allclose(first.found.detections[0].bounding_box, relative(COINS[0]))
+    assert second.found.detections[0].mask.shape == (4, 4)
+
+
+def test_clicks_need_a_field(coins: Any) -> None:
+    """Clicks cannot hold masks, which the operator says."""
+    with pytest.raises(ExecutionError, match="label_field: expected a new field"):
+        execute("segment", coins, {"prompt_field": "dots"}).raise_exceptions()
+
+
+def test_everything(coins: Any) -> None:
+    """The operator finds what there is in the selected samples, and reports it."""
+    params = {"label_field": "auto", "points_per_side": 4}
+    result = execute("everything", coins, params, selected=[coins.first().id], view_target="SELECTED_SAMPLES")
+
+    assert [masks is not None and len(masks.detections) > 0 for masks in coins.values("auto")] == [
+        True,
+        False,
+        False,
+    ]
+    assert result == {"samples": 1}
+
+
+def test_delegated_execution(coins: Any) -> None:
+    """Queued for later, it runs in FiftyOne's own service."""
+    from fiftyone.operators.delegated import DelegatedOperationService
+
+    ctx = {"dataset": coins, "params": {"model": "nano", "prompt_field": "found", "label_field": "masks"}}
+    foo.execute_operator(URI + "segment", ctx=ctx | {"request_delegation": True})
+    assert not coins.has_sample_field("masks")
+
+    DelegatedOperationService().execute_queued_operations(dataset_name=coins.name, log=False)
+
+    coins.reload()
+    assert [len(one.detections) for one in coins.values("masks")] == [2, 1, 0]
+
+
+def test_prompting_one_image_again_encodes_it_once(
+    coins: Any, nano: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`predict_interactive` keeps the embedding, follows a file that changes, and takes boxes, clicks or both."""
+    network, calls = nano.segmenter._runner.module, []
+    encode = network.encode
+    monkeypatch.setattr(network, "encode", lambda images: (calls.append(1), encode(images))[1])
+    first = coins.first()
+
+    one = nano.predict_interactive(first, boxes=COINS, prompt_classes=["a", "b"])
+    two = nano.predict_interactive(first, points=[[[348, 187], [300, 187]]], point_labels=[[1, 0]])
+    both = nano.predict_interactive(first, boxes=COINS[:1], points=[[[348, 187]]])
+
+    assert len(calls) == 1
+    assert [found.label for found in one.detections] == ["a", "b"]
+    assert iou(full(one.detections[0]), full(two.detections[0])) > 0.8
+    assert iou(full(one.detections[0]), full(both.detections[0])) > 0.8
+
+
+KILLED = """
+import sys, os, fiftyone as fo, lightsam_fiftyone
+dataset = fo.load_dataset(sys.argv[1])
+model = lightsam_fiftyone.load_model("nano", device="cpu")
+missing = dataset.match(fo.ViewField("masks") == None)
+print(len(missing))
+stop = len(missing) // 2
+kill = lambda bar: os._exit(9) if sys.argv[2] == "kill" and bar.iteration >= stop else None
+missing.apply_model(model, "masks", box_prompt_field="found", batch_size=2, num_workers=0, progress=kill)
+"""
+
+
+def test_killed_and_started_again(dataset: Any, photos: dict[str, Path]) -> None:
+    """Killed half way through and started again with a view of what is missing: nothing is lost or done twice."""
+    dataset.persistent = True
+    dataset.add_samples([sample(photos["coins"], found=boxes(*COINS)) for _ in range(16)])
+    dataset.add_sample_field("masks", fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+
+    def run(how: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-W", "ignore", "-c", KILLED, dataset.name, how]
+        return subprocess.run(command, check=False, capture_output=True, text=True)
+
+    assert run("kill").returncode == 9
+    dataset.reload()
+    before = {one.id: one.masks.detections[0].id for one in dataset if one.masks is not None}
+    again = run("on")
+
+    assert again.returncode == 0, again.stderr
+    assert 0 < len(before) < 16
+    assert int(again.stdout.split()[-1]) == 16 - len(before)
+    dataset.reload()
+    after = {one.id: one.masks.detections[0].id for one in dataset}
+    assert len(after) == 16
+    assert before.items() <= after.items()
