@@ -4,8 +4,8 @@
 
 The built-in wrapper can hold any network of SAM's form; here it holds `nano`, whose masks are those of a trained
 network, through the class below. Both load the images by their own `GetItem` and make FiftyOne's detections of them.
-Prints the images per second of CPU time (medians), the median of the ratios of the rounds, and the peak of memory beyond
-what the process held before.
+Prints the images per second of CPU time (medians), the median of the ratios of the rounds, and the peak of memory
+beyond what the process held before.
 """
 
 from __future__ import annotations
