@@ -13,7 +13,7 @@ BLOCKS = [block.split("```")[0] for block in PAGE.read_text("utf-8").split("```p
 
 
 def test_the_five_lines_at_the_top(nano: Any) -> None:
-    """They run as they stand and label the coin; they are five, beside the imports."""
+    """They run as they stand and label the coin; they are five."""
     names: dict[str, Any] = {}
 
     exec(BLOCKS[0], names)
@@ -21,7 +21,7 @@ def test_the_five_lines_at_the_top(nano: Any) -> None:
     (coin,) = names["dataset"].first().masks.detections
     assert (coin.label, coin.mask.shape) == ("coin", (66, 69))
     assert 0.5 < coin.mask.mean() < 0.9
-    assert len([line for line in BLOCKS[0].splitlines() if not line.startswith("import")]) == 5
+    assert len(BLOCKS[0].splitlines()) == 5
     names["dataset"].delete()
 
 
