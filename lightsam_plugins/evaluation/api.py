@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def evaluate(
         weights: Tells different weights of one model apart: a folder begun with others is refused.
         limit: Take this many images from the beginning.
         batch_size: Images encoded at once.
-        progress: Called with the number of the image, from 0, and its name, before each.
+        progress: Called with the number of the image, from 0, and its name, before each; returning False stops.
 
     Returns:
         The report of all finished images. `report.write` puts it into a folder.
@@ -75,7 +76,7 @@ def evaluate(
         MissingExtra: The extra ``evaluate`` is not installed.
         OptionError: An unknown protocol, or one that lacks what it needs.
         InputError: `out` holds results with other settings, or a file cannot be read.
-        Interrupted: Ctrl-C; what is finished is in `out`.
+        Cancelled: `progress` returned False; what is finished is in `out`, as it is after Ctrl-C.
     """
     require_extra()
     plan = read_plan(protocols, prompts_of(subject))
@@ -136,7 +137,7 @@ def _measure(
                 failed.append(f"image {sample.name}: {error}")
         if not opened:
             continue
-        embeddings, ms = timed(lambda opened=opened: measurement.subject.embed([row[3] for row in opened]))
+        embeddings, ms = timed(partial(measurement.subject.embed, [row[3] for row in opened]))
         for (number, sample, stamp, image), embedding in zip(opened, embeddings, strict=True):
             if progress is not None and progress(number, sample.name) is False:
                 raise Cancelled(f"evaluation stopped at image {number} of {len(samples)}")

@@ -37,7 +37,7 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """ "better" or "worse" where the interval leaves out zero, else "no difference shown"; "" without one."""
+        """Better or worse where the interval leaves out zero, else no difference shown; empty without one."""
         if self.low is None or self.high is None:
             return ""
         return "better" if self.low > 0 else "worse" if self.high < 0 else "no difference shown"
@@ -68,10 +68,11 @@ def compare(first: Report, second: Report, *, rounds: int = ROUNDS, seed: int = 
             got=f"{first.dataset} and {second.dataset}, whose files differ",
             hint="Evaluate both models with the same --annotations.",
         )
-    differences = []
-    for name in [name for name in first.means if name in second.means]:
-        if (pairs := _pairs(first, second, name)) is not None:
-            differences.append(_difference(name, *pairs, rounds, seed))
+    differences = [
+        _difference(name, *pairs, rounds, seed)
+        for name in first.means
+        if name in second.means and (pairs := _pairs(first, second, name)) is not None
+    ]
     for mine, other in ((first.precision, second.precision), (first.recall, second.recall)):
         if first.settings["boxes"] == second.settings["boxes"] or mine is first.recall:
             shared = [(key, mine[key], other[key]) for key in mine if key in other]

@@ -62,25 +62,24 @@ def _load(path: Path) -> bytes:
 
 
 def _parsed(path: Path, content: bytes) -> dict[str, Any]:
+    data: Any
     try:
         data = json.loads(content)
     except ValueError as error:
         data = f"no JSON: {error}"
-    if not isinstance(data, dict) or not all(
-        isinstance(data.get(key), list) for key in ("images", "annotations")
-    ):
+    got = data if isinstance(data, str) else type(data).__name__
+    if isinstance(data, dict):
+        got = f"an object with {sorted(data)}"
+    lists = isinstance(data, dict) and [isinstance(data.get(key), list) for key in ("images", "annotations")]
+    if not lists or not all(lists):
         raise InputError(
             f"{str(path)!r} holds no instances of COCO",
             expected="a JSON object with the lists images and annotations",
-            got=data
-            if isinstance(data, str)
-            else type(data).__name__
-            if not isinstance(data, dict)
-            else str(sorted(data)),
+            got=got,
             hint="Pass instances_val2017.json, lvis_v1_val.json or a file of that form; "
             "a folder of label maps is passed as a folder.",
         )
-    return data
+    return {**data}
 
 
 def _targets(data: dict[str, Any], problems: list[str]) -> dict[Any, list[Target]]:

@@ -22,7 +22,7 @@ def precision(truth: Sequence[Row], found: Sequence[Row], samples: Iterable[Samp
     """Mask AP, averaged over IoU 0.50 to 0.95 and over categories; by size, and at IoU 0.50 and 0.75.
 
     Args:
-        truth: Annotations in COCO's form, with run-length codes: image_id, category_id, segmentation, area, bbox, iscrowd.
+        truth: Annotations in COCO's form, with run-length codes, see `row_of`.
         found: Masks in the form of COCO's results: image_id, category_id, segmentation, score.
         samples: The images. Where LVIS's fields are there, masks of categories that nobody looked for in an image are
             dropped, those of incompletely annotated ones are no error, and `at` counts all masks of an image.
@@ -78,7 +78,7 @@ def _evaluated(
         """COCO's evaluation; a mask of an incompletely annotated category that matches nothing is ignored."""
 
         def evaluateImg(self, imgId: int, catId: int, aRng: Any, maxDet: int) -> Any:  # noqa: N802
-            result: Any = super().evaluateImg(imgId, catId, aRng, maxDet)  # type: ignore[no-untyped-call]
+            result: Any = super().evaluateImg(imgId, catId, aRng, maxDet)
             if result is not None and catId in images[imgId].incomplete:
                 result["dtIgnore"] |= result["dtMatches"] == 0
             return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from lightsam_plugins.errors import InputError
@@ -56,7 +57,9 @@ class Measurement:
         targets, masks, problems = _decoded(sample, size)
         prompted = [(t, m) for t, m in zip(targets, masks, strict=True) if not t.ignore]
         times: dict[str, float] = {}
-        objects = [{"id": target.id, "area": _area(target, mask), "values": {}} for target, mask in prompted]
+        objects: list[dict[str, Any]] = [
+            {"id": target.id, "area": _area(target, mask), "values": {}} for target, mask in prompted
+        ]
         result: dict[str, Any] = {"objects": objects, "problems": problems, "ms": times}
         self._prompts(embedding, prompted, objects, times)
         if self.plan.teacher and self.teacher is not None:
@@ -90,14 +93,12 @@ class Measurement:
             wanted = [mask for _, mask in some]
             if plan.box:
                 boxes = [prompt_box(target.box, mask) for target, mask in some]
-                answers, ms = timed(lambda boxes=boxes: list(box_answers(subject, embedding, boxes)))
+                answers, ms = timed(partial(_listed, subject, embedding, boxes))
                 times["box"] = times.get("box", 0.0) + ms
                 for row, answer, mask in zip(rows, answers, wanted, strict=True):
                     row["values"]["box"] = scores(answer, mask)
             if plan.clicks:
-                rounds, ms = timed(
-                    lambda wanted=wanted: click_answers(subject, embedding, wanted, plan.clicks[-1])
-                )
+                rounds, ms = timed(partial(click_answers, subject, embedding, wanted, plan.clicks[-1]))
                 times["clicks"] = times.get("clicks", 0.0) + ms
                 for number in plan.clicks:
                     for row, answer, mask in zip(rows, rounds[number - 1], wanted, strict=True):
@@ -132,6 +133,10 @@ class Measurement:
         masks = masks[:EVERYTHING]
         parts = zip(masks.rle(), masks.scores.tolist(), masks.areas.tolist(), strict=True)
         return [row_of(sample.id, 1, rle, area, score=round(score, 6)) for rle, score, area in parts]
+
+
+def _listed(subject: Subject, embedding: Any, boxes: Sequence[Sequence[float]]) -> list[BoolArray]:
+    return list(box_answers(subject, embedding, boxes))
 
 
 def _decoded(sample: Sample, size: tuple[int, int]) -> tuple[list[Target], list[BoolArray], list[str]]:

@@ -45,8 +45,8 @@ def prompt_time(report: Report, protocol: str) -> float | None:
     """
     times = report.milliseconds
     if protocol.endswith("click") and _CLICKS in times:
-        most = max(report.settings["protocols"]["clicks"])
-        return times["encode"] + times[_CLICKS] * int(protocol.split(maxsplit=1)[0]) / most
+        part = int(protocol.split(maxsplit=1)[0]) / max(map(int, report.settings["protocols"]["clicks"]))
+        return times["encode"] + times[_CLICKS] * part
     return times["encode"] + times[protocol] if protocol in times else None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 @cache
 def all_published() -> tuple[dict[str, Any], ...]:
-    """Every entry: model, dataset ("coco", "lvis" or "teacher NAME"), protocol, metric, value in percent, and source."""
+    """Every entry: model, dataset (coco, lvis or "teacher NAME"), protocol, metric, value in percent, source."""
     text = resources.files("lightsam_plugins.evaluation").joinpath("published.json").read_text("utf-8")
     return tuple(json.loads(text))
 

@@ -69,7 +69,7 @@ def _checked(segmentation: Any, size: tuple[int, int]) -> list[Any]:
 
 
 def _runs(counts: str | bytes) -> list[int]:
-    """The run lengths of COCO's compressed code: 6-bit groups, differences to the run before the last from the fourth."""
+    """The runs of COCO's compressed code: groups of 6 bits; from the fourth on, differences to the run two before."""
     codes = counts.encode("ascii") if isinstance(counts, str) else counts
     runs: list[int] = []
     place = 0
