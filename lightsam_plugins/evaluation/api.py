@@ -87,7 +87,8 @@ def evaluate(
         "model": subject.name,
         "weights": weights,
         "annotations": dataset.digest,
-        "protocols": {k: v for k, v in asdict(plan).items() if k != "left_out"},
+        "protocols": {k: v for k, v in asdict(plan).items() if k != "left_out"}
+        | {"clicks": list(plan.clicks)},
         "boxes": hashlib.sha256(Path(boxes_from).read_bytes()).hexdigest() if boxes_from else None,
         "teacher": teacher.name if teacher is not None else None,
     }
@@ -132,7 +133,8 @@ def _measure(
         opened = []
         for number, sample in todo[start : start + batch_size]:
             try:
-                opened.append((number, sample, stamp_of(sample.path), _pixels(sample)))
+                pixels = _pixels(sample)
+                opened.append((number, sample, stamp_of(sample.path), pixels))
             except (InputError, OSError) as error:
                 failed.append(f"image {sample.name}: {error}")
         if not opened:

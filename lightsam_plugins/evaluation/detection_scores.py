@@ -101,9 +101,9 @@ def _table(rows: Sequence[Row], images: Iterable[int], categories: Iterable[int]
 
     table: Any = COCO()
     table.dataset = {
-        "images": [{"id": image} for image in images],
+        "images": [{"id": image, "height": 0, "width": 0} for image in images],
         "categories": [{"id": category} for category in sorted(categories)],
-        # pycocotools takes a match with the id 0 for none: ids count from 1.
+        # pycocotools takes a match with the id 0 for none: ids count from 1. Sizes are in the run-length codes.
         "annotations": [row | {"id": number} for number, row in enumerate(rows, 1)],
     }
     table.createIndex()

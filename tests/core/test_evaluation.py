@@ -281,7 +281,7 @@ def test_published_numbers_stand_beside_the_measured(dataset, tmp_path):
 
 
 def test_published_numbers_are_of_our_models():
-    """Each entry names a model of the registry, a protocol, a value in percent and a source, and none is there twice."""
+    """Each entry is about a model of the registry and has a value in percent and a source; none is there twice."""
     entries = all_published()
 
     assert {entry["model"] for entry in entries} <= set(MODELS)
