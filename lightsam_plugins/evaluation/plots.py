@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 from lightsam_plugins.evaluation.report import Report
 from lightsam_plugins.replacing import replacing
@@ -65,6 +66,8 @@ def latency(reports: Sequence[Report]) -> Figure:
             axes.annotate(name, (x, y), textcoords="offset points", xytext=(6, 4), fontsize=8)
     axes.set(xscale="log", ylim=(0, 100), xlabel="milliseconds an image (median)", ylabel="mIoU, %")
     axes.margins(x=0.25)
+    for axis in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        axis(ScalarFormatter())
     _finish(axes, reports)
     return figure
 
@@ -91,4 +94,4 @@ def _finish(axes: Any, reports: Sequence[Report]) -> None:
     axes.set_title(reports[0].dataset)
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, frameon=False)
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)

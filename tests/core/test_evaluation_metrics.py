@@ -63,7 +63,7 @@ def test_iou_is_that_of_sets_of_pixels():
 
 
 def test_boundary_is_what_lies_near_the_outline():
-    """The band is where the chessboard distance to the outside, image border included, is within 2 % of the diagonal."""
+    """The band is where the chessboard distance to the outside, border included, is within 2 % of the diagonal."""
     width = round(0.02 * np.hypot(*SIZE))
     for one, other in zip(random_masks(5, 2), random_masks(5, 3), strict=True):
         bands = []
