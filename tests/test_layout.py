@@ -17,7 +17,10 @@ from lightsam_plugins.registry import MODELS
 ROOT = Path(__file__).parents[1]
 ADAPTERS = sorted(file.parent.name for file in ROOT.glob("adapters/*/__init__.py"))
 EXTRAS = {
-    "text_clip.py": "text"
+    "text_clip.py": "text",
+    "evaluation/shapes.py": "evaluate",
+    "evaluation/baselines.py": "evaluate",
+    "evaluation/plots.py": "evaluate",
 }  # modules of the core that import what an extra brings, when they are called
 HOSTS = {"fiftyone", "magicgui", "napari", "npe2", "qtpy", "supervision", "ultralytics"}
 

@@ -19,7 +19,7 @@ import numpy as np
 
 import lightsam_plugins as ls
 from training.holdout import Case, all_sets, validation_sets
-from training.protocol import box_ious, candidate_ious, click_ious, filled_box, grabcut_ious, spill, zeroed
+from training.protocol import baseline_ious, box_ious, candidate_ious, click_ious, spill, zeroed
 
 BARS = {  # box, 1 click, 3 clicks
     "nuclei": (0.82, 0.65, 0.78),
@@ -64,9 +64,9 @@ def measure(model: Any, cases: list[Case], *, with_grabcut: bool) -> dict[str, f
         scores.add("outside", outside[:, 0].tolist())
         scores.add("on others", outside[:, 1].tolist())
         scores.add("no image", box_ious(model, zeroed(embedding), case))
-        scores.add("filled box", filled_box(case))
+        scores.add("filled box", baseline_ious("filled-box", case))
         if with_grabcut:
-            scores.add("GrabCut", grabcut_ious(case))
+            scores.add("GrabCut", baseline_ious("grabcut", case))
     return scores.means()
 
 

@@ -1,15 +1,25 @@
-"""The held-out sets of the final table: images that training never saw, with their objects."""
+"""The held-out sets of the final table: images that training never saw, with their objects.
+
+    python -m training.holdout --data DIR --out SETS
+
+writes each set as a folder of PNG images and a COCO file beside it, for `lightsam evaluate`.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from lightsam_plugins.evaluation.rle import encode
+from lightsam_plugins.evaluation.shapes import box_of
 from training.scenes import cutouts_on_texture
 from training.sources import Labels, Sources, UInt8
 
@@ -141,3 +151,42 @@ def validation_sets(root: Path) -> dict[str, list[Case]]:
         "val photos": list(photos(sources)),
         "val composites": list(composites(sources)),
     }
+
+
+def write_set(cases: list[Case], folder: Path) -> None:
+    """One set: images in `folder`, annotations in a JSON file of its name beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, case in enumerate(cases, 1):
+        height, width = case.image.shape[:2]
+        file = f"{case.name}.png"
+        cv2.imwrite(str(folder / file), cv2.cvtColor(case.image, cv2.COLOR_RGB2BGR))
+        images.append({"id": number, "file_name": file, "height": height, "width": width})
+        for mask in case.masks:
+            x0, y0, x1, y1 = box_of(mask)
+            one = {"id": len(annotations) + 1, "image_id": number, "category_id": 1, "iscrowd": 0}
+            place = {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": int(mask.sum())}
+            annotations.append(one | place | {"segmentation": encode(mask)})
+    content = {
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": 1, "name": "object"}],
+    }
+    folder.with_suffix(".json").write_text(json.dumps(content))
+
+
+def main() -> None:
+    """Write all sets."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    for name, cases in all_sets(options.data).items():
+        write_set(cases, options.out / name.replace(" ", "-"))
+
+
+if __name__ == "__main__":
+    main()

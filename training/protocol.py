@@ -1,38 +1,14 @@
-"""The prompts of the table: the box, the centre click, corrective clicks; and the classical baselines."""
+"""The prompts of the table: the box, the centre click, corrective clicks; as `lightsam evaluate` has them, and more."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-import cv2
-import numpy as np
-import numpy.typing as npt
-
+from lightsam_plugins.evaluation.baselines import BASELINES
+from lightsam_plugins.evaluation.protocols import click_answers
+from lightsam_plugins.evaluation.shapes import box_of, deepest, iou
 from training.holdout import Case
-from training.sources import UInt8
-
-Mask = npt.NDArray[np.bool_]
-
-
-def box_of(mask: Mask) -> tuple[int, int, int, int]:
-    """Tight half-open xyxy box."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-
-
-def deepest(region: Mask) -> tuple[float, tuple[float, float]]:
-    """The largest distance to the region's outline (the image border counts as outline), and its (x, y) place."""
-    padded = np.pad(region, 1).astype(np.uint8)
-    distance = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
-    y, x = np.unravel_index(int(distance.argmax()), distance.shape)
-    return float(distance[y, x]), (float(x) + 0.5, float(y) + 0.5)
-
-
-def iou(answer: Mask, wanted: Mask) -> float:
-    """Intersection over union."""
-    union = int((answer | wanted).sum())
-    return int((answer & wanted).sum()) / union if union else 1.0
 
 
 def box_ious(model: Any, embedding: Any, case: Case) -> list[float]:
@@ -43,19 +19,9 @@ def box_ious(model: Any, embedding: Any, case: Case) -> list[float]:
 
 def click_ious(model: Any, embedding: Any, case: Case, clicks: int = 3) -> list[list[float]]:
     """A centre click, then clicks at the deepest point of the error; each answer is handed back as mask input."""
-    rows = []
-    for wanted in case.masks:
-        points, labels, previous, reached = [deepest(wanted)[1]], [1], None, []
-        for _ in range(clicks):
-            masks = model.segment(embedding, points=points, point_labels=labels, mask_input=previous)
-            answer = masks.dense()[0]
-            reached.append(iou(answer, wanted))
-            missing, surplus = deepest(wanted & ~answer), deepest(answer & ~wanted)
-            points.append((missing if missing[0] >= surplus[0] else surplus)[1])
-            labels.append(int(missing[0] >= surplus[0]))
-            previous = masks.logits
-        rows.append(reached)
-    return rows
+    rounds = click_answers(model, embedding, list(case.masks), clicks)
+    each = [[iou(one, wanted) for one, wanted in zip(r, case.masks, strict=True)] for r in rounds]
+    return [list(row) for row in zip(*each, strict=True)]
 
 
 def candidate_ious(model: Any, embedding: Any, case: Case) -> list[tuple[float, float]]:
@@ -82,36 +48,9 @@ def spill(model: Any, embedding: Any, case: Case) -> list[tuple[float, float]]:
     return shares
 
 
-def filled_box(case: Case) -> list[float]:
-    """What the box alone is worth."""
-    scores = []
-    for wanted in case.masks:
-        answer = np.zeros_like(wanted)
-        x0, y0, x1, y1 = box_of(wanted)
-        answer[y0:y1, x0:x1] = True
-        scores.append(iou(answer, wanted))
-    return scores
-
-
-def grabcut(image: UInt8, box: tuple[int, int, int, int], side: int = 320) -> Mask:
-    """OpenCV's GrabCut from the box, five rounds, at most `side` pixels long; the filled box where it gives up."""
-    scale = min(1.0, side / max(image.shape[:2]))
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    x0, y0, x1, y1 = (round(value * scale) for value in box)
-    rectangle = x0, y0, max(2, x1 - x0), max(2, y1 - y0)
-    mask = np.zeros(small.shape[:2], np.uint8)
-    cv2.setRNGSeed(0)
-    try:
-        cv2.grabCut(small, mask, rectangle, np.zeros((1, 65)), np.zeros((1, 65)), 5, cv2.GC_INIT_WITH_RECT)
-    except cv2.error:  # no background pixel is left outside a box that covers the image
-        mask[y0:y1, x0:x1] = cv2.GC_FGD
-    inside = np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
-    return cv2.resize(inside, image.shape[1::-1], interpolation=cv2.INTER_NEAREST).astype(bool)
-
-
-def grabcut_ious(case: Case) -> list[float]:
-    """GrabCut with the same box."""
-    return [iou(grabcut(case.image, box_of(mask)), mask) for mask in case.masks]
+def baseline_ious(name: str, case: Case) -> list[float]:
+    """The filled box or GrabCut with the same boxes."""
+    return box_ious(BASELINES[name], case.image, case)
 
 
 def zeroed(embedding: Any) -> Any:

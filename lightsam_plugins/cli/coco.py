@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from lightsam_plugins.cli.journal import Journal
-from lightsam_plugins.cli.output import replacing
+from lightsam_plugins.journal import Journal
+from lightsam_plugins.replacing import replacing
 
 CATEGORY = {"id": 1, "name": "object", "supercategory": ""}
 

@@ -12,9 +12,10 @@ from rich import box
 from rich.table import Table
 
 from lightsam_plugins.cli.options import Device, Model, Weights, load_model
-from lightsam_plugins.cli.output import out, replacing, say
+from lightsam_plugins.cli.output import out, say
 from lightsam_plugins.cli.progress import Bar
 from lightsam_plugins.errors import UnsupportedPrompt
+from lightsam_plugins.replacing import replacing
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -92,8 +93,8 @@ def _run(
 ) -> _Result:
     from lightsam_plugins.cli.demo_cases import load_photo
     from lightsam_plugins.cli.segment import candidates
-    from lightsam_plugins.cli.timing import timed
     from lightsam_plugins.render import draw, with_title
+    from lightsam_plugins.timing import timed
 
     photo = load_photo(case.photo)
     embedding, encode_ms = timed(lambda: segmenter.embed(photo))

@@ -100,7 +100,7 @@ def _nano() -> dict[str, Any]:
     try:
         from lightsam_plugins.cli.demo_cases import load_photo
         from lightsam_plugins.cli.options import load_model
-        from lightsam_plugins.cli.timing import timed
+        from lightsam_plugins.timing import timed
 
         model = load_model("nano", "cpu")
         photo = load_photo("cell")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,16 +11,17 @@ from rich.text import Text
 
 from lightsam_plugins._version import __version__
 from lightsam_plugins.cli.coco import write_coco
-from lightsam_plugins.cli.journal import Journal, Record, stamp_of
 from lightsam_plugins.cli.options import load_model
-from lightsam_plugins.cli.output import INTERRUPTED, SOME_FAILED, err, replacing, say
+from lightsam_plugins.cli.output import INTERRUPTED, SOME_FAILED, err, say
 from lightsam_plugins.cli.photo_files import find_images
 from lightsam_plugins.cli.progress import Bar
 from lightsam_plugins.cli.records import mask_records, record_crops
 from lightsam_plugins.errors import ImageError, InputError
 from lightsam_plugins.everything_options import everything_options
+from lightsam_plugins.journal import Journal, Record, stamp_of
 from lightsam_plugins.registry import model_card
-from lightsam_plugins.weights.parts import own_files
+from lightsam_plugins.replacing import replacing
+from lightsam_plugins.weights.identity import weights_identity
 
 if TYPE_CHECKING:
     from lightsam_plugins.pixel_values import UInt8Array
@@ -108,16 +108,8 @@ def _settings(job: Job) -> Record:
     """What the masks depend on, with the defaults filled in."""
     card = model_card(job.model)
     options = asdict(everything_options(card, job.options))
-    identities = [file.sha256 or file.git_blob or f"{file.size} bytes" for file in card.files]
-    if job.weights is not None and job.weights.exists():
-        identities = [_digest(path) for path in own_files(card, job.weights).values() if path.is_file()]
     given = {name: value for name, value in options.items() if value is not None}
-    return {"model": card.name, "weights": "+".join(identities), **given}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as checkpoint:
-        return hashlib.file_digest(checkpoint, "sha256").hexdigest()
+    return {"model": card.name, "weights": weights_identity(card, job.weights), **given}
 
 
 def _result_folders(job: Job) -> list[Path]:

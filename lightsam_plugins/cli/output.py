@@ -1,13 +1,11 @@
-"""What the commands share to talk to the user and to write files."""
+"""What the commands share to talk to the user."""
 
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -16,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from lightsam_plugins.errors import InputError, LightSamError
+from lightsam_plugins.errors import LightSamError
 
 ERROR, SOME_FAILED, INTERRUPTED = 1, 3, 130  # exit codes; 2 is typer's, for wrong use
 
@@ -43,31 +41,6 @@ def print_error(error: LightSamError) -> None:
         content.add_row(rows)
     title = Text(f"error: {type(error).__name__}", style="red")
     err.print(Panel(content, title=title, title_align="left", border_style="red"))
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` to write to; it takes the place of `path` at the end.
-
-    A reader sees the old file or the whole new one, never half of it. Folders are created.
-
-    Raises:
-        InputError: The file cannot be written.
-    """
-    part = path.with_name(f".part-{os.getpid()}-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.replace(path)
-    except OSError as error:
-        raise InputError(
-            f"cannot write {str(path)!r}",
-            got=error.strerror or str(error),
-            hint="Choose a folder that you may write to and that has space left.",
-        ) from error
-    finally:
-        with suppress(OSError):
-            part.unlink()
 
 
 @contextmanager

@@ -19,8 +19,9 @@ from lightsam_plugins.cli.options import (
     parse_point,
     refuse_extra,
 )
-from lightsam_plugins.cli.output import out, print_json, replacing, say, telling_warnings
+from lightsam_plugins.cli.output import out, print_json, say, telling_warnings
 from lightsam_plugins.registry import model_card
+from lightsam_plugins.replacing import replacing
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -130,8 +131,8 @@ def _run(
     output: Path | None,
     json_path: Path | None,
 ) -> None:
-    from lightsam_plugins.cli.timing import timed
     from lightsam_plugins.images import load_image
+    from lightsam_plugins.timing import timed
 
     pixels = load_image(image)
     segmenter = load_model(*which)

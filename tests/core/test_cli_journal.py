@@ -6,9 +6,9 @@ import resource
 import pytest
 
 from lightsam_plugins.cli.coco import write_coco
-from lightsam_plugins.cli.journal import Journal
 from lightsam_plugins.cli.photo_files import find_images
 from lightsam_plugins.errors import InputError
+from lightsam_plugins.journal import Journal
 
 SETTINGS = {"model": "nano", "points_per_side": 32}
 RLE = {"size": [4, 6], "counts": "04403"}

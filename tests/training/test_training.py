@@ -7,13 +7,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from lightsam_plugins.evaluation.shapes import box_of, deepest
 from lightsam_plugins.models.nano import Nano
 from training import fast_upsample
 from training.augment import Pool
 from training.average import average
 from training.holdout import Case
 from training.losses import iou, rating_loss, total_loss
-from training.protocol import box_of, deepest, spill
+from training.protocol import spill
 from training.rate import batch_loss, frozen
 from training.simulate import Session, blur, bounds, dilate, draw_point, pick_objects
 from training.train import STAGES, WARM_STAGES, learning_rate, stage

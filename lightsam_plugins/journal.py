@@ -1,4 +1,4 @@
-"""What ``lightsam everything`` has finished, one line of JSON an image, so that a second run can go on.
+"""What a long command has finished, one line of JSON an image, so that a second run can go on.
 
 The first line holds the settings. A line is appended in one write and flushed to the disk before the next
 image starts; whatever stops the run, at most a torn last line is lost, and the next run cuts it off.
@@ -14,7 +14,6 @@ from typing import Any, TypeAlias
 
 from lightsam_plugins.errors import InputError
 
-FORMAT = "lightsam everything 1"
 Record: TypeAlias = dict[str, Any]
 Stamp: TypeAlias = list[int]
 
@@ -30,14 +29,15 @@ class Journal:
 
     Args:
         path: The file; made where it is not there.
-        settings: What the masks depend on. A journal made with other settings is refused.
+        settings: What the results depend on. A journal made with other settings is refused.
+        command: Which command it belongs to.
 
     Raises:
         InputError: The file belongs to a run with other settings, is no journal, or cannot be written.
     """
 
-    def __init__(self, path: Path, settings: Record) -> None:
-        self.path = path
+    def __init__(self, path: Path, settings: Record, command: str = "everything") -> None:
+        self.path, self.command = path, command
         self._places: dict[str, tuple[int, Stamp]] = {}  # file -> offset of its line, stamp of the image
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,6 +77,10 @@ class Journal:
             record: Record = json.loads(journal.readline())
         return record
 
+    @property
+    def _format(self) -> str:
+        return f"lightsam {self.command} 1"
+
     def _append(self, record: Record) -> int:
         """Add one line; returns its offset."""
         line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
@@ -99,9 +103,9 @@ class Journal:
                 else:
                     self._places[record["file"]] = (end, record["stamp"])
                 end += len(line)
-        if self.path.stat().st_size and (header is None or header.get("format") != FORMAT):
+        if self.path.stat().st_size and (header is None or header.get("format") != self._format):
             raise InputError(
-                f"{str(self.path)!r} is not a journal of lightsam everything",
+                f"{str(self.path)!r} is not a journal of lightsam {self.command}",
                 hint="Move it away, or use --restart to overwrite it.",
             )
         if header is not None and self._places:
@@ -109,13 +113,13 @@ class Journal:
             os.truncate(self.path, end)
         else:  # nothing is finished: the settings of an earlier start bind nobody
             os.truncate(self.path, 0)
-            self._append({"format": FORMAT, "settings": settings})
+            self._append({"format": self._format, "settings": settings})
 
     def _check(self, old: Record, new: Record) -> None:
         changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
         if changed:
             raise InputError(
-                f"{str(self.path)!r} was begun with other settings, and masks of both would be mixed",
+                f"{str(self.path)!r} was begun with other settings, and results of both would be mixed",
                 expected=", ".join(f"{name}={old.get(name)}" for name in changed),
                 got=", ".join(f"{name}={new.get(name)}" for name in changed),
                 hint="Use the same settings to go on, --restart to start over, or another -o.",
