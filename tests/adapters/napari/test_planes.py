@@ -168,9 +168,9 @@ def test_pixels_that_are_no_numbers_are_refused() -> None:
         channel.picture()
 
 
-@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of napari, which shows no such image
 def test_an_image_without_pixels_is_refused() -> None:
-    """napari shows no such image, and a layer of one has no plane."""
+    """A layer without pixels has no plane."""
     empty = Image(np.zeros((0, 7)), contrast_limits=(0, 1), name="empty")
 
     with pytest.raises(ImageError, match=r"'empty' has no pixels: expected at least 1 x 1, got \(0, 7\)"):
