@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from lightsam_plugins.errors import Cancelled
 from lightsam_napari.prompts import Prompts
+from lightsam_plugins.errors import Cancelled
 
 if TYPE_CHECKING:
+    from lightsam_napari.pixels import Picture
+    from lightsam_napari.worker import Ticket
     from lightsam_plugins.segmenter import Segmenter
     from lightsam_plugins.types import Embedding
     from lightsam_plugins.upsample import Crop
-    from lightsam_napari.pixels import Picture
-    from lightsam_napari.worker import Ticket
 
 Granularity = Literal["best", "small", "medium", "large"]
 GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
@@ -75,7 +75,10 @@ class Engine:
     """
 
     def __init__(
-        self, load: Callable[[], Segmenter], cache_bytes: int, reading: Callable[[bool], None] = lambda _: None
+        self,
+        load: Callable[[], Segmenter],
+        cache_bytes: int,
+        reading: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self.cache = EmbeddingCache(cache_bytes)
         self.model: Segmenter | None = None
@@ -109,9 +112,7 @@ class Engine:
         self.cache.put((picture.key, model.name, str(model.device)), embedding)
         return embedding
 
-    def segment(
-        self, picture: Picture, prompts: Prompts, granularity: Granularity, ticket: Ticket
-    ) -> Found:
+    def segment(self, picture: Picture, prompts: Prompts, granularity: Granularity, ticket: Ticket) -> Found:
         """The object that some prompts point at."""
         embedding, model = self._encoded(picture, ticket)
         asked = prompts.arguments(model.spec, embedding.frame)

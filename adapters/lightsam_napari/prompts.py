@@ -10,9 +10,9 @@ import numpy as np
 from lightsam_plugins.outlines import outline_logits
 
 if TYPE_CHECKING:
+    from lightsam_napari.planes import Coordinates
     from lightsam_plugins.model_spec import ModelSpec
     from lightsam_plugins.types import Frame
-    from lightsam_napari.planes import Coordinates
 
 Point = tuple[float, float]
 SCRIBBLE_POINTS = 5  # clicks that stand for a scribble; a model may take six at most

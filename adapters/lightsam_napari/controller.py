@@ -1,0 +1,455 @@
+"""What the panel, the mouse and the keys do, on a viewer with or without a window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from napari.layers import Image, Labels, Points, Shapes
+from psygnal import Signal
+
+from lightsam_napari import objects
+from lightsam_napari.engine import GRANULARITIES, Engine, Found, Granularity
+from lightsam_napari.layers import NEGATIVE, POSITIVE
+from lightsam_napari.models import Models
+from lightsam_napari.pixels import Contrast, Picture, picture
+from lightsam_napari.preferences import Preferences
+from lightsam_napari.prompts import Prompts
+from lightsam_napari.session import Session
+from lightsam_napari.worker import Deliver, Ticket, Worker
+from lightsam_plugins.errors import InputError, LightSamError
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+Tool = Literal["click", "box", "polygon", "lasso", "scribble", "edit"]
+TOOLS: tuple[Tool, ...] = get_args(Tool)
+_SHAPE_MODES: dict[Tool, str] = {
+    "box": "add_rectangle",
+    "polygon": "add_polygon",
+    "lasso": "add_polygon_lasso",
+    "scribble": "add_path",
+}
+
+
+class Controller:
+    """A session on one image at a time, and the model beside it.
+
+    Args:
+        viewer: A viewer, or its model.
+        deliver: Runs a function on the window's thread, soon; may be called from any thread.
+        preferences: Model, device, memory and hover at the start.
+    """
+
+    changed = Signal(description="Something that the panel shows is different.")
+    message = Signal(str, description="One sentence for the user.")
+    busy = Signal(
+        str, int, int, description="A long job: its name, steps done, steps in all; 0 of 0 at its end."
+    )
+
+    def __init__(self, viewer: ViewerModel, deliver: Deliver, preferences: Preferences | None = None) -> None:
+        self.preferences = preferences or Preferences()
+        self.viewer = viewer
+        self.worker = Worker(deliver)
+        self.models = Models(self.preferences, deliver, self._on_model)
+        self.engine = Engine(self.models.load_first, self.preferences.cache_mb * 1_000_000, self._on_reading)
+        self.session: Session | None = None
+        self.protect, self.one_click, self.mix = True, False, False
+        self.hover_on = self.preferences.hover
+        self.granularity: Granularity = "best"
+        self.candidate: Found | None = None
+        self.tool: Tool = "click"
+        self._contrast: Contrast = "as shown"
+        self._versions: dict[Image, int] = {}
+        self._keep_next = False
+        self._hovered: Found | None = None
+        viewer.layers.events.removed.connect(self._on_removed)
+        viewer.dims.events.point.connect(self._on_view)
+        viewer.dims.events.order.connect(self._on_view)
+        viewer.dims.events.ndisplay.connect(self._on_view)
+
+    # What is worked on
+
+    @property
+    def image(self) -> Image | None:
+        """The image that is segmented."""
+        return self.session.image if self.session else None
+
+    @image.setter
+    def image(self, image: Image | None) -> None:
+        if image is self.image:
+            return
+        self._close_session()
+        if image is not None:
+            self.session = Session(self.viewer, image)
+            self.session.prompts.edited.connect(self._on_edited)
+            image.events.data.connect(self._on_data)
+            image.events.contrast_limits.connect(self._on_view)
+            self.encode()
+        self.changed.emit()
+
+    @property
+    def labels(self) -> Labels | None:
+        """Where finished objects go; None for a new layer."""
+        return self.session.labels if self.session else None
+
+    @labels.setter
+    def labels(self, labels: Labels | None) -> None:
+        session = self._session()
+        try:
+            session.labels = labels
+        except LightSamError as error:
+            self.message.emit(str(error))
+        self.changed.emit()
+
+    @property
+    def contrast(self) -> Contrast:
+        """How values become brightness."""
+        return self._contrast
+
+    @contrast.setter
+    def contrast(self, contrast: Contrast) -> None:
+        self._contrast = contrast
+        self._on_view()
+
+    @property
+    def polarity(self) -> str:
+        """Of the next click or scribble."""
+        return self.session.prompts.polarity if self.session else POSITIVE
+
+    @polarity.setter
+    def polarity(self, polarity: str) -> None:
+        self._session().prompts.polarity = polarity
+        self.changed.emit()
+
+    def picture(self) -> Picture:
+        """The plane that is shown.
+
+        Raises:
+            LightSamError: There is no image, or no plane of it is shown.
+        """
+        image = self._session().image
+        layers = self._mixed(image) if self.mix else [image]
+        return picture(layers, self.viewer.dims, self._contrast, self._versions)
+
+    # Prompts
+
+    def use(self, tool: Tool) -> None:
+        """Make a tool the one that the mouse has: its layer becomes the active one."""
+        session = self._session()
+        self.tool = tool
+        if tool in _SHAPE_MODES:
+            layer: Points | Shapes = session.prompts.open_shapes()
+            layer.mode = _SHAPE_MODES[tool]
+        else:
+            layer = session.prompts.open_points()
+            layer.mode = "add" if tool == "click" else "select"
+        self.viewer.layers.selection.active = layer
+        self.changed.emit()
+
+    def click(self, data: Sequence[float], polarity: str | None = None) -> None:
+        """A click at data coordinates of the image, as if by the mouse."""
+        prompts = self._session().prompts
+        usual, prompts.polarity = prompts.polarity, polarity or prompts.polarity
+        prompts.open_points().add(tuple(data))
+        prompts.polarity = usual
+
+    def flip_polarity(self) -> None:
+        """Turn "this" into "not this" for the next clicks, and back."""
+        self.polarity = NEGATIVE if self.polarity == POSITIVE else POSITIVE
+
+    def cycle_granularity(self) -> None:
+        """The best mask, the smallest of three, the middle one, the largest, and again."""
+        self.granularity = GRANULARITIES[(GRANULARITIES.index(self.granularity) + 1) % len(GRANULARITIES)]
+        self.refresh()
+        self.changed.emit()
+
+    def discard(self) -> None:
+        """Take the prompts of this plane away, and the candidate with them."""
+        session = self._session()
+        session.prompts.restore(session.prompts.without(self.picture().plane, session.prompts.snapshot()))
+        session.step()
+        self.refresh()
+
+    def hover(self, data: Sequence[float]) -> None:
+        """Show what a click at data coordinates of the image would find, where nothing is prompted yet."""
+        if not self.hover_on or self.session is None:
+            return
+        try:
+            shown = self.picture()
+        except LightSamError:
+            return
+        x, y = shown.plane.to_xy([data])[0]
+        inside = 0 <= x <= shown.plane.shape[1] and 0 <= y <= shown.plane.shape[0]
+        if not inside or self.session.prompts.collect(shown.plane):
+            self.stop_hover()
+            return
+        self._submit("hover", shown, Prompts(((float(x), float(y)),), (1,)), self._on_hovered)
+
+    def stop_hover(self) -> None:
+        """The mouse is elsewhere."""
+        self.worker.cancel("hover")
+        self._hovered = None
+        if self.candidate is None and self.session is not None:
+            self.session.preview.hide()
+
+    def refresh(self) -> None:
+        """Find the object of the present prompts again; without prompts there is no candidate."""
+        self.worker.cancel("hover")
+        if self.session is None:
+            return
+        try:
+            shown = self.picture()
+        except LightSamError as error:
+            self._clear(str(error))
+            return
+        prompts = self.session.prompts.collect(shown.plane)
+        if not prompts:
+            self._clear("")
+            return
+        if self._hovered is not None and self._hovered.prompts == prompts and self.granularity == "best":
+            self._on_found(shown, self._hovered)
+            return
+        self._submit("prompt", shown, prompts, self._on_found)
+
+    # Finished objects
+
+    def commit(self) -> None:
+        """Keep the candidate as an object; where it is not there yet, as soon as it is."""
+        if self.candidate is None:
+            self._keep_next = self.worker.busy("prompt")
+            if not self._keep_next:
+                self.message.emit("There is nothing to keep yet: click on an object first.")
+            return
+        session, found = self._session(), self.candidate
+        self._keep_next, self.candidate = False, None
+        try:
+            count = session.write(self.picture().plane, [found], protect=self.protect, clear=True)
+        except LightSamError as error:
+            self.candidate = found
+            self.message.emit(str(error))
+            return
+        session.preview.hide()
+        self._hovered = None
+        if not count:
+            self.message.emit("All of it belongs to other objects: choose overwrite to replace them.")
+        self.changed.emit()
+
+    def reopen(self) -> bool:
+        """Take the last object back to its prompts, to go on with them; whether there was one."""
+        session = self._session()
+        step = session.history.last
+        return step is not None and step.labels is not None and step.features is not None and self.undo()
+
+    def undo(self) -> bool:
+        """Take one step back; whether there was one."""
+        return self._stepped(self.session is not None and self.session.undo())
+
+    def redo(self) -> bool:
+        """Make the step again that was taken back last; whether there was one."""
+        return self._stepped(self.session is not None and self.session.redo())
+
+    def everything(self) -> None:
+        """Find and keep all objects of the plane."""
+        self._batch("everything", self.engine.everything)
+
+    def from_shapes(self, layer: Shapes) -> None:
+        """Find and keep one object for each shape of a layer in the plane, by the box around it."""
+        self._from(layer, objects.boxes)
+
+    def from_points(self, layer: Points) -> None:
+        """Find and keep one object for each point of a layer in the plane."""
+        self._from(layer, objects.clicks)
+
+    def cancel(self) -> None:
+        """Stop whatever is going on."""
+        self.worker.cancel()
+        self.models.cancel()
+        self.busy.emit("", 0, 0)
+        self.message.emit("Stopped.")
+        self.changed.emit()
+
+    def encode(self) -> None:
+        """Read the plane that is shown, so that the first click is answered at once."""
+        try:
+            shown = self.picture()
+        except LightSamError as error:
+            self.message.emit(str(error))
+            return
+        self.worker.submit(
+            "encode", lambda ticket: self.engine.embedding(shown, ticket), lambda _: None, self._on_failed
+        )
+
+    def close(self, timeout: float | None = 0) -> None:
+        """Stop all jobs, let go of the viewer, and take the helping layers away."""
+        self.worker.close(timeout)
+        self.models.cancel()
+        self.viewer.layers.events.removed.disconnect(self._on_removed)
+        for event in ("point", "order", "ndisplay"):
+            getattr(self.viewer.dims.events, event).disconnect(self._on_view)
+        self._close_session()
+
+    # What happens meanwhile
+
+    def _session(self) -> Session:
+        if self.session is None:
+            raise InputError("no image is chosen", expected="an image layer", hint="Open an image first.")
+        return self.session
+
+    def _mixed(self, image: Image) -> list[Image]:
+        """The image and the visible ones of the same shape that lie on it."""
+        others = [
+            layer
+            for layer in self.viewer.layers
+            if isinstance(layer, Image) and layer is not image and layer.visible and not layer.multiscale
+            and layer.data.shape == image.data.shape
+        ]  # fmt: skip
+        return [image, *others]
+
+    def _submit(
+        self, kind: Literal["prompt", "hover"], shown: Picture, prompts: Prompts,
+        done: Callable[[Picture, Found], None],
+    ) -> None:  # fmt: skip
+        granularity = self.granularity
+        self.worker.submit(
+            kind,
+            lambda ticket: self.engine.segment(shown, prompts, granularity, ticket),
+            lambda found: done(shown, found),
+            self._on_failed,
+        )
+
+    def _from(self, layer: Points | Shapes, prompts_of: Callable[..., list[Prompts]]) -> None:
+        try:
+            prompts = prompts_of(layer, self._session().image, self.picture().plane)
+        except LightSamError as error:
+            self.message.emit(str(error))
+            return
+        if not prompts:
+            self.message.emit(f"The layer {layer.name!r} has nothing in this plane.")
+            return
+        self._batch(layer.name, lambda shown, ticket: self.engine.several(shown, prompts, ticket))
+
+    def _batch(self, name: str, job: Callable[[Picture, Ticket], list[Found]]) -> None:
+        try:
+            shown = self.picture()
+        except LightSamError as error:
+            self.message.emit(str(error))
+            return
+        session = self._session()
+
+        def done(found: list[Found]) -> None:
+            self.busy.emit(name, 0, 0)
+            if self.session is session:
+                self._keep_all(session, shown, found)
+
+        self.busy.emit(name, 0, 1)
+        self.worker.submit(
+            "batch", lambda ticket: job(shown, ticket), done, self._on_failed,
+            lambda count, total: self.busy.emit(name, count, total),
+        )  # fmt: skip
+
+    def _keep_all(self, session: Session, shown: Picture, found: list[Found]) -> None:
+        try:
+            count = session.write(shown.plane, found, protect=self.protect, clear=False)
+        except LightSamError as error:
+            self.message.emit(str(error))
+            return
+        self.message.emit(f"{count} objects.")
+        self.changed.emit()
+
+    def _stepped(self, done: bool) -> bool:
+        if done:
+            self.refresh()
+            self.changed.emit()
+        return done
+
+    def _clear(self, message: str) -> None:
+        self.worker.cancel("prompt")
+        self.candidate, self._keep_next = None, False
+        if self.session is not None:
+            self.session.preview.hide()
+        if message:
+            self.message.emit(message)
+        self.changed.emit()
+
+    def _on_edited(self) -> None:
+        session = self._session()
+        if session.step():
+            self.refresh()
+
+    def _on_found(self, shown: Picture, found: Found) -> None:
+        session = self.session
+        if session is None or session.prompts.collect(shown.plane) != found.prompts:
+            return
+        if self.picture().key != shown.key:
+            return
+        self.candidate = found
+        session.preview.show(found.crop, shown.plane)
+        self.message.emit(f"{found.crop[2].sum()} pixels, score {found.score:.2f} ({found.model}).")
+        if self.one_click or self._keep_next:
+            self.commit()
+        self.changed.emit()
+
+    def _on_hovered(self, shown: Picture, found: Found) -> None:
+        if self.session is not None and self.candidate is None and not self.worker.busy("prompt"):
+            self._hovered = found
+            self.session.preview.show(found.crop, shown.plane)
+
+    def _on_failed(self, error: Exception) -> None:
+        self.busy.emit("", 0, 0)
+        self.candidate, self._keep_next = None, False
+        self.message.emit(
+            str(error) if isinstance(error, LightSamError) else f"{type(error).__name__}: {error}"
+        )
+        self.changed.emit()
+
+    def _on_model(self) -> None:
+        """Another model is loaded."""
+        self.engine.model = self.models.current
+        self._hovered = None
+        if self.session is not None:
+            self.encode()
+            self.refresh()
+        self.changed.emit()
+
+    def _on_reading(self, started: bool) -> None:
+        self.worker.deliver(lambda: self.busy.emit("reading the image", 0, int(started)))
+
+    def _on_view(self) -> None:
+        """Another plane or another brightness is shown."""
+        if self.session is None:
+            return
+        self._hovered = None
+        self.candidate = None
+        self.session.preview.hide()
+        self.encode()
+        self.refresh()
+
+    def _on_data(self) -> None:
+        image = self._session().image
+        self._versions[image] = self._versions.get(image, 0) + 1
+        self._on_view()
+
+    def _on_removed(self, event: Any) -> None:
+        layer = event.value
+        self._versions.pop(layer, None)
+        if self.session is None:
+            return
+        if layer is self.session.image:
+            self.image = None
+        elif self.session.forget(layer):
+            self.session.step()
+            self.refresh()
+        self.changed.emit()
+
+    def _close_session(self) -> None:
+        if self.session is None:
+            return
+        session, self.session = self.session, None
+        self.worker.cancel()
+        self.candidate, self._keep_next, self._hovered = None, False, None
+        session.prompts.edited.disconnect(self._on_edited)
+        session.image.events.data.disconnect(self._on_data)
+        session.image.events.contrast_limits.disconnect(self._on_view)
+        session.close()
+        self.busy.emit("", 0, 0)
