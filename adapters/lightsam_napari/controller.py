@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from napari.layers import Image, Labels, Points, Shapes
 from psygnal import Signal
 
-from lightsam_napari import objects
+from lightsam_napari.batch import Batch
 from lightsam_napari.engine import GRANULARITIES, Engine, Found, Granularity
 from lightsam_napari.layers import NEGATIVE, POSITIVE
 from lightsam_napari.models import Models
@@ -16,7 +16,7 @@ from lightsam_napari.pixels import Contrast, Picture, picture
 from lightsam_napari.preferences import Preferences
 from lightsam_napari.prompts import Prompts
 from lightsam_napari.session import Session
-from lightsam_napari.worker import Deliver, Ticket, Worker
+from lightsam_napari.worker import Deliver, Worker
 from lightsam_plugins.errors import InputError, LightSamError
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Controller:
         self.worker = Worker(deliver)
         self.models = Models(self.preferences, deliver, self._on_model)
         self.engine = Engine(self.models.load_first, self.preferences.cache_mb * 1_000_000, self._on_reading)
+        self.batch = Batch(self)
         self.session: Session | None = None
         self.protect, self.one_click, self.mix = True, False, False
         self.hover_on = self.preferences.hover
@@ -95,7 +96,7 @@ class Controller:
 
     @labels.setter
     def labels(self, labels: Labels | None) -> None:
-        session = self._session()
+        session = self.require_session()
         try:
             session.labels = labels
         except LightSamError as error:
@@ -119,7 +120,7 @@ class Controller:
 
     @polarity.setter
     def polarity(self, polarity: str) -> None:
-        self._session().prompts.polarity = polarity
+        self.require_session().prompts.polarity = polarity
         self.changed.emit()
 
     def picture(self) -> Picture:
@@ -128,7 +129,7 @@ class Controller:
         Raises:
             LightSamError: There is no image, or no plane of it is shown.
         """
-        image = self._session().image
+        image = self.require_session().image
         layers = self._mixed(image) if self.mix else [image]
         return picture(layers, self.viewer.dims, self._contrast, self._versions)
 
@@ -136,7 +137,7 @@ class Controller:
 
     def use(self, tool: Tool) -> None:
         """Make a tool the one that the mouse has: its layer becomes the active one."""
-        session = self._session()
+        session = self.require_session()
         self.tool = tool
         if tool in _SHAPE_MODES:
             layer: Points | Shapes = session.prompts.open_shapes()
@@ -149,7 +150,7 @@ class Controller:
 
     def click(self, data: Sequence[float], polarity: str | None = None) -> None:
         """A click at data coordinates of the image, as if by the mouse."""
-        prompts = self._session().prompts
+        prompts = self.require_session().prompts
         usual, prompts.polarity = prompts.polarity, polarity or prompts.polarity
         prompts.open_points().add(tuple(data))
         prompts.polarity = usual
@@ -166,7 +167,7 @@ class Controller:
 
     def discard(self) -> None:
         """Take the prompts of this plane away, and the candidate with them."""
-        session = self._session()
+        session = self.require_session()
         session.prompts.restore(session.prompts.without(self.picture().plane, session.prompts.snapshot()))
         session.step()
         self.refresh()
@@ -221,7 +222,7 @@ class Controller:
             if not self._keep_next:
                 self.message.emit("There is nothing to keep yet: click on an object first.")
             return
-        session, found = self._session(), self.candidate
+        session, found = self.require_session(), self.candidate
         self._keep_next, self.candidate = False, None
         try:
             count = session.write(self.picture().plane, [found], protect=self.protect, clear=True)
@@ -237,7 +238,7 @@ class Controller:
 
     def reopen(self) -> bool:
         """Take the last object back to its prompts, to go on with them; whether there was one."""
-        session = self._session()
+        session = self.require_session()
         step = session.history.last
         return step is not None and step.labels is not None and step.features is not None and self.undo()
 
@@ -248,18 +249,6 @@ class Controller:
     def redo(self) -> bool:
         """Make the step again that was taken back last; whether there was one."""
         return self._stepped(self.session is not None and self.session.redo())
-
-    def everything(self) -> None:
-        """Find and keep all objects of the plane."""
-        self._batch("everything", self.engine.everything)
-
-    def from_shapes(self, layer: Shapes) -> None:
-        """Find and keep one object for each shape of a layer in the plane, by the box around it."""
-        self._from(layer, objects.boxes)
-
-    def from_points(self, layer: Points) -> None:
-        """Find and keep one object for each point of a layer in the plane."""
-        self._from(layer, objects.clicks)
 
     def cancel(self) -> None:
         """Stop whatever is going on."""
@@ -277,7 +266,7 @@ class Controller:
             self.message.emit(str(error))
             return
         self.worker.submit(
-            "encode", lambda ticket: self.engine.embedding(shown, ticket), lambda _: None, self._on_failed
+            "encode", lambda ticket: self.engine.embedding(shown, ticket), lambda _: None, self.fail
         )
 
     def close(self, timeout: float | None = 0) -> None:
@@ -291,7 +280,12 @@ class Controller:
 
     # What happens meanwhile
 
-    def _session(self) -> Session:
+    def require_session(self) -> Session:
+        """The session.
+
+        Raises:
+            InputError: No image is chosen.
+        """
         if self.session is None:
             raise InputError("no image is chosen", expected="an image layer", hint="Open an image first.")
         return self.session
@@ -315,47 +309,8 @@ class Controller:
             kind,
             lambda ticket: self.engine.segment(shown, prompts, granularity, ticket),
             lambda found: done(shown, found),
-            self._on_failed,
+            self.fail,
         )
-
-    def _from(self, layer: Points | Shapes, prompts_of: Callable[..., list[Prompts]]) -> None:
-        try:
-            prompts = prompts_of(layer, self._session().image, self.picture().plane)
-        except LightSamError as error:
-            self.message.emit(str(error))
-            return
-        if not prompts:
-            self.message.emit(f"The layer {layer.name!r} has nothing in this plane.")
-            return
-        self._batch(layer.name, lambda shown, ticket: self.engine.several(shown, prompts, ticket))
-
-    def _batch(self, name: str, job: Callable[[Picture, Ticket], list[Found]]) -> None:
-        try:
-            shown = self.picture()
-        except LightSamError as error:
-            self.message.emit(str(error))
-            return
-        session = self._session()
-
-        def done(found: list[Found]) -> None:
-            self.busy.emit(name, 0, 0)
-            if self.session is session:
-                self._keep_all(session, shown, found)
-
-        self.busy.emit(name, 0, 1)
-        self.worker.submit(
-            "batch", lambda ticket: job(shown, ticket), done, self._on_failed,
-            lambda count, total: self.busy.emit(name, count, total),
-        )  # fmt: skip
-
-    def _keep_all(self, session: Session, shown: Picture, found: list[Found]) -> None:
-        try:
-            count = session.write(shown.plane, found, protect=self.protect, clear=False)
-        except LightSamError as error:
-            self.message.emit(str(error))
-            return
-        self.message.emit(f"{count} objects.")
-        self.changed.emit()
 
     def _stepped(self, done: bool) -> bool:
         if done:
@@ -373,7 +328,7 @@ class Controller:
         self.changed.emit()
 
     def _on_edited(self) -> None:
-        session = self._session()
+        session = self.require_session()
         if session.step():
             self.refresh()
 
@@ -395,7 +350,8 @@ class Controller:
             self._hovered = found
             self.session.preview.show(found.crop, shown.plane)
 
-    def _on_failed(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
+        """Tell what went wrong with a job."""
         self.busy.emit("", 0, 0)
         self.candidate, self._keep_next = None, False
         self.message.emit(
@@ -426,7 +382,7 @@ class Controller:
         self.refresh()
 
     def _on_data(self) -> None:
-        image = self._session().image
+        image = self.require_session().image
         self._versions[image] = self._versions.get(image, 0) + 1
         self._on_view()
 

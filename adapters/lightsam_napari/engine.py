@@ -135,8 +135,9 @@ class Engine:
             if not ticket.progress(start, len(prompts)):
                 raise Cancelled(f"stopped after {start} of {len(prompts)} objects", partial=found)
             some = prompts[start : start + _AT_ONCE]
-            if some[0].box is not None:
-                masks = model.segment(embedding, boxes=[one.box for one in some])
+            boxes = [one.box for one in some if one.box is not None]
+            if boxes:
+                masks = model.segment(embedding, boxes=boxes)
             else:
                 masks = model.segment(embedding, points=[list(one.points) for one in some])
             rows = zip(masks.crops(), masks.scores, some, strict=True)

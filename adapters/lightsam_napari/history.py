@@ -22,12 +22,14 @@ class Step:
         after: And after it.
         labels: The layer it wrote to, one step of that layer's own history; None for prompts alone.
         features: The table of that layer (before, after).
+        highest: The highest number of an object in it (before, after).
     """
 
     before: Snapshot
     after: Snapshot
     labels: Labels | None = None
     features: tuple[Any, Any] | None = None
+    highest: tuple[int, int] | None = None
 
 
 class History:

@@ -128,8 +128,8 @@ def _scaled(pixels: npt.NDArray[Any], limits: tuple[float, float] | None) -> npt
     low, high = limits
     if high <= low:
         return np.zeros(values.shape, np.float32)
-    values = np.nan_to_num((values - low) / (high - low), nan=0.0, posinf=1.0, neginf=0.0)
-    return values.clip(0, 1).astype(np.float32)
+    scaled = np.nan_to_num((values - low) / (high - low), nan=0.0, posinf=1.0, neginf=0.0)
+    return np.asarray(scaled.clip(0, 1), np.float32)
 
 
 def _colours(pixels: npt.NDArray[Any]) -> UInt8Array:

@@ -103,7 +103,9 @@ class PromptLayers:
 
     def snapshot(self) -> Snapshot:
         """All prompts there are."""
-        points, polarities, shapes = (), (), ()
+        points: tuple[tuple[float, ...], ...] = ()
+        polarities: tuple[str, ...] = ()
+        shapes: tuple[Drawn, ...] = ()
         if self.points is not None:
             points = tuple(map(tuple, self.points.data.tolist()))
             polarities = tuple(self.points.features["polarity"].fillna(POSITIVE))
@@ -177,8 +179,8 @@ class PromptLayers:
 
     def _restore_shapes(self, shapes: tuple[Drawn, ...]) -> None:
         layer = self.open_shapes()
-        layer.selected_data = set()
-        layer.data = []
+        layer.selected_data = set(range(len(layer.data)))
+        layer.remove_selected()  # with `data = []` their features would stay
         for shape in shapes:
             layer.feature_defaults = {"polarity": shape.polarity}
             layer.add(

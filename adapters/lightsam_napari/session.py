@@ -85,7 +85,7 @@ class Session:
         commits = self._commits
         if commits is None:
             return 0
-        before, table = self.prompts.snapshot(), commits.layer.features
+        before, table, last = self.prompts.snapshot(), commits.layer.features, commits.last
         self._writing = True
         try:
             count = commits.write(plane, found, protect=protect)
@@ -95,21 +95,22 @@ class Session:
             self.prompts.restore(self.prompts.without(plane, before))
         self.seen = self.prompts.snapshot()
         if count:
-            self.history.push(Step(before, self.seen, commits.layer, (table, commits.layer.features)))
+            tables, highest = (table, commits.layer.features), (last, commits.last)
+            self.history.push(Step(before, self.seen, commits.layer, tables, highest))
         return count
 
     def undo(self) -> bool:
         """Take one step back; whether there was one."""
         step = self.history.undo()
         if step is not None:
-            self._go_to(step.before)
+            self._go_to(step.before, step.highest and step.highest[0])
         return step is not None
 
     def redo(self) -> bool:
         """Make the step again that was taken back last; whether there was one."""
         step = self.history.redo()
         if step is not None:
-            self._go_to(step.after)
+            self._go_to(step.after, step.highest and step.highest[1])
         return step is not None
 
     def forget(self, layer: Any) -> bool:
@@ -126,7 +127,9 @@ class Session:
         self.preview.close()
         self.prompts.close()
 
-    def _go_to(self, prompts: Snapshot) -> None:
+    def _go_to(self, prompts: Snapshot, highest: int | None) -> None:
+        if highest is not None and self._commits is not None:
+            self._commits.last = highest
         self.prompts.restore(prompts)
         self.seen = prompts
 

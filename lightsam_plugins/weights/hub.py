@@ -111,7 +111,7 @@ def _reporting(report: Report, filename: str, *, shown: bool) -> Any:
 
     class Reporting(tqdm):  # type: ignore[type-arg]
         def __init__(self, *args: Any, **keywords: Any) -> None:
-            super().__init__(*args, **keywords, disable=None if shown else True)
+            super().__init__(*args, **{"disable": None if shown else True, **keywords})
             self.done, self.whole = int(keywords.get("initial", 0)), int(keywords.get("total") or 0)
 
         def update(self, n: float | None = 1) -> bool | None:
