@@ -39,4 +39,4 @@ def outline_logits(ring: npt.ArrayLike, frame: Frame) -> FloatArray:
     corners = frame.to_input(points).astype(float) * side / frame.side - 0.5
     ImageDraw.Draw(drawn).polygon([(float(x), float(y)) for x, y in corners], fill=255)
     inside = np.asarray(drawn, np.float32).reshape(LOW_RES, _FINER, LOW_RES, _FINER).mean((1, 3)) / 255
-    return ((inside * 2 - 1) * _LOGIT).astype(np.float32)
+    return np.asarray((inside * 2 - 1) * _LOGIT, np.float32)

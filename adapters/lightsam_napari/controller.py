@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from napari.layers import Image, Labels, Points, Shapes
 from psygnal import Signal
 
+from lightsam_napari import gestures
 from lightsam_napari.batch import Batch
 from lightsam_napari.engine import GRANULARITIES, Engine, Found, Granularity
 from lightsam_napari.layers import NEGATIVE, POSITIVE
 from lightsam_napari.models import Models
 from lightsam_napari.pixels import Contrast, Picture, picture
 from lightsam_napari.preferences import Preferences
+from lightsam_napari.prompt_layers import Drawn
 from lightsam_napari.prompts import Prompts
 from lightsam_napari.session import Session
 from lightsam_napari.worker import Deliver, Worker
@@ -62,6 +65,7 @@ class Controller:
         self.tool: Tool = "click"
         self._contrast: Contrast = "as shown"
         self._versions: dict[Image, int] = {}
+        self.extend_next = False  # the next click belongs to the object that was kept last
         self._keep_next = False
         self._hovered: Found | None = None
         viewer.layers.events.removed.connect(self._on_removed)
@@ -84,6 +88,7 @@ class Controller:
         if image is not None:
             self.session = Session(self.viewer, image)
             self.session.prompts.edited.connect(self._on_edited)
+            self.session.prompts.opened.connect(self._on_opened)
             image.events.data.connect(self._on_data)
             image.events.contrast_limits.connect(self._on_view)
             self.encode()
@@ -123,6 +128,11 @@ class Controller:
         self.require_session().prompts.polarity = polarity
         self.changed.emit()
 
+    def set_mix(self, on: bool) -> None:
+        """Add the other visible channels, in their colours, or not."""
+        self.mix = on
+        self._on_view()
+
     def picture(self) -> Picture:
         """The plane that is shown.
 
@@ -148,6 +158,12 @@ class Controller:
         self.viewer.layers.selection.active = layer
         self.changed.emit()
 
+    def tool_active(self, tool: Tool) -> bool:
+        """Whether the mouse has a tool: it was chosen, and its layer is the active one."""
+        prompts = self.session.prompts if self.session else None
+        layer = prompts and (prompts.shapes if tool in _SHAPE_MODES else prompts.points)
+        return self.tool == tool and layer is not None and self.viewer.layers.selection.active is layer
+
     def click(self, data: Sequence[float], polarity: str | None = None) -> None:
         """A click at data coordinates of the image, as if by the mouse."""
         prompts = self.require_session().prompts
@@ -155,13 +171,52 @@ class Controller:
         prompts.open_points().add(tuple(data))
         prompts.polarity = usual
 
+    def drag_box(self, start: Sequence[float], end: Sequence[float], *, last: bool) -> None:
+        """Draw a box between two places in the world; the mask follows while it is drawn.
+
+        Args:
+            start: Where the mouse was pressed.
+            end: Where it is.
+            last: It is let go there.
+        """
+        session, plane = self.require_session(), self.picture().plane
+        world = [session.image.world_to_data(start), session.image.world_to_data(end)]
+        (x0, y0), (x1, y1) = plane.to_xy(world)
+        ring = plane.to_data([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+        box = Drawn("rectangle", tuple(map(tuple, ring.tolist())), POSITIVE)
+        session.prompts.restore(replace(session.seen, shapes=(*session.seen.shapes, box)))
+        if last:
+            session.step()
+        self.refresh()
+
+    def move_click(self, index: int, place: Sequence[float], *, last: bool) -> None:
+        """Move a click to a place in the world; the mask follows while it is moved.
+
+        Args:
+            index: Row of the click in its layer.
+            place: Where it is now.
+            last: It is let go there.
+        """
+        session = self.require_session()
+        points = list(session.prompts.snapshot().points)
+        points[index] = tuple(session.image.world_to_data(place).tolist())
+        session.prompts.restore(replace(session.seen, points=tuple(points)))
+        if last:
+            session.step()
+        self.refresh()
+
     def flip_polarity(self) -> None:
         """Turn "this" into "not this" for the next clicks, and back."""
         self.polarity = NEGATIVE if self.polarity == POSITIVE else POSITIVE
 
     def cycle_granularity(self) -> None:
         """The best mask, the smallest of three, the middle one, the largest, and again."""
-        self.granularity = GRANULARITIES[(GRANULARITIES.index(self.granularity) + 1) % len(GRANULARITIES)]
+        place = GRANULARITIES.index(self.granularity) + 1
+        self.set_granularity(GRANULARITIES[place % len(GRANULARITIES)])
+
+    def set_granularity(self, granularity: Granularity) -> None:
+        """Which of the masks that a model offers is taken."""
+        self.granularity = granularity
         self.refresh()
         self.changed.emit()
 
@@ -186,6 +241,12 @@ class Controller:
             self.stop_hover()
             return
         self._submit("hover", shown, Prompts(((float(x), float(y)),), (1,)), self._on_hovered)
+
+    def toggle_hover(self) -> None:
+        """Show the mask under the mouse, or not."""
+        self.hover_on = not self.hover_on
+        self.stop_hover()
+        self.changed.emit()
 
     def stop_hover(self) -> None:
         """The mouse is elsewhere."""
@@ -258,6 +319,18 @@ class Controller:
         self.message.emit("Stopped.")
         self.changed.emit()
 
+    def change_model(self, name: str, device: str, *, accept_licence: str | None = None) -> None:
+        """Load another model beside the present one, and take it when it is there; see `Models.change`."""
+        self.message.emit(f"Loading {name}; the present model works meanwhile.")
+        self.busy.emit(name, 0, 1)
+        self.models.change(
+            name,
+            device,
+            accept_licence=accept_licence,
+            failed=self._on_model_failed,
+            tell=lambda done, total: self.busy.emit(name, done, total),
+        )
+
     def encode(self) -> None:
         """Read the plane that is shown, so that the first click is answered at once."""
         try:
@@ -329,8 +402,23 @@ class Controller:
 
     def _on_edited(self) -> None:
         session = self.require_session()
+        if self.extend_next:
+            self.extend_next = False
+            self._extend()
         if session.step():
             self.refresh()
+
+    def _extend(self) -> None:
+        """Add the newest click to the object that was kept last, which is taken back for it."""
+        session = self.require_session()
+        now = session.prompts.snapshot()
+        if len(now.points) == 1 and self.reopen():
+            old = session.prompts.snapshot()
+            points, polarities = old.points + now.points, old.polarities + now.polarities
+            session.prompts.restore(replace(old, points=points, polarities=polarities))
+
+    def _on_opened(self, layer: Points | Shapes) -> None:
+        gestures.attach(self, layer)
 
     def _on_found(self, shown: Picture, found: Found) -> None:
         session = self.session
@@ -359,8 +447,15 @@ class Controller:
         )
         self.changed.emit()
 
+    def _on_model_failed(self, text: str) -> None:
+        self.busy.emit("", 0, 0)
+        self.message.emit(text)
+        self.changed.emit()
+
     def _on_model(self) -> None:
         """Another model is loaded."""
+        self.busy.emit("", 0, 0)
+        self.message.emit(f"{self.models.name} is ready.")
         self.engine.model = self.models.current
         self._hovered = None
         if self.session is not None:
@@ -405,6 +500,7 @@ class Controller:
         self.worker.cancel()
         self.candidate, self._keep_next, self._hovered = None, False, None
         session.prompts.edited.disconnect(self._on_edited)
+        session.prompts.opened.disconnect(self._on_opened)
         session.image.events.data.disconnect(self._on_data)
         session.image.events.contrast_limits.disconnect(self._on_view)
         session.close()

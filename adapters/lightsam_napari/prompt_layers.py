@@ -45,6 +45,7 @@ class PromptLayers:
     """Clicks and shapes over one image, made when they are first needed and again when they were deleted."""
 
     edited = Signal(description="A user added, moved or deleted a prompt.")
+    opened = Signal(object, description="One of the two layers was made.")
 
     def __init__(self, viewer: ViewerModel, image: Image) -> None:
         self._viewer, self._image = viewer, image
@@ -201,6 +202,7 @@ class PromptLayers:
         self._viewer.add_layer(layer)
         self._viewer.layers.selection.active = active
         layer.events.data.connect(self._on_data)
+        self.opened.emit(layer)
         return layer
 
     def _on_data(self, event: Any) -> None:
