@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari.layers import Image, Labels, Points, Shapes
 from psygnal import Signal
@@ -14,9 +14,9 @@ from lightsam_napari.batch import Batch
 from lightsam_napari.engine import GRANULARITIES, Engine, Found, Granularity
 from lightsam_napari.layers import NEGATIVE, POSITIVE
 from lightsam_napari.models import Models
+from lightsam_napari.mouse import Mouse
 from lightsam_napari.pixels import Contrast, Picture, picture
 from lightsam_napari.preferences import Preferences
-from lightsam_napari.prompt_layers import Drawn
 from lightsam_napari.prompts import Prompts
 from lightsam_napari.session import Session
 from lightsam_napari.worker import Deliver, Worker
@@ -24,15 +24,6 @@ from lightsam_plugins.errors import InputError, LightSamError
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-
-Tool = Literal["click", "box", "polygon", "lasso", "scribble", "edit"]
-TOOLS: tuple[Tool, ...] = get_args(Tool)
-_SHAPE_MODES: dict[Tool, str] = {
-    "box": "add_rectangle",
-    "polygon": "add_polygon",
-    "lasso": "add_polygon_lasso",
-    "scribble": "add_path",
-}
 
 
 class Controller:
@@ -57,12 +48,12 @@ class Controller:
         self.models = Models(self.preferences, deliver, self._on_model)
         self.engine = Engine(self.models.load_first, self.preferences.cache_mb * 1_000_000, self._on_reading)
         self.batch = Batch(self)
+        self.mouse = Mouse(self)
         self.session: Session | None = None
         self.protect, self.one_click, self.mix = True, False, False
         self.hover_on = self.preferences.hover
         self.granularity: Granularity = "best"
         self.candidate: Found | None = None
-        self.tool: Tool = "click"
         self._contrast: Contrast = "as shown"
         self._versions: dict[Image, int] = {}
         self.extend_next = False  # the next click belongs to the object that was kept last
@@ -145,65 +136,12 @@ class Controller:
 
     # Prompts
 
-    def use(self, tool: Tool) -> None:
-        """Make a tool the one that the mouse has: its layer becomes the active one."""
-        session = self.require_session()
-        self.tool = tool
-        if tool in _SHAPE_MODES:
-            layer: Points | Shapes = session.prompts.open_shapes()
-            layer.mode = _SHAPE_MODES[tool]
-        else:
-            layer = session.prompts.open_points()
-            layer.mode = "add" if tool == "click" else "select"
-        self.viewer.layers.selection.active = layer
-        self.changed.emit()
-
-    def tool_active(self, tool: Tool) -> bool:
-        """Whether the mouse has a tool: it was chosen, and its layer is the active one."""
-        prompts = self.session.prompts if self.session else None
-        layer = prompts and (prompts.shapes if tool in _SHAPE_MODES else prompts.points)
-        return self.tool == tool and layer is not None and self.viewer.layers.selection.active is layer
-
     def click(self, data: Sequence[float], polarity: str | None = None) -> None:
         """A click at data coordinates of the image, as if by the mouse."""
         prompts = self.require_session().prompts
         usual, prompts.polarity = prompts.polarity, polarity or prompts.polarity
         prompts.open_points().add(tuple(data))
         prompts.polarity = usual
-
-    def drag_box(self, start: Sequence[float], end: Sequence[float], *, last: bool) -> None:
-        """Draw a box between two places in the world; the mask follows while it is drawn.
-
-        Args:
-            start: Where the mouse was pressed.
-            end: Where it is.
-            last: It is let go there.
-        """
-        session, plane = self.require_session(), self.picture().plane
-        world = [session.image.world_to_data(start), session.image.world_to_data(end)]
-        (x0, y0), (x1, y1) = plane.to_xy(world)
-        ring = plane.to_data([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
-        box = Drawn("rectangle", tuple(map(tuple, ring.tolist())), POSITIVE)
-        session.prompts.restore(replace(session.seen, shapes=(*session.seen.shapes, box)))
-        if last:
-            session.step()
-        self.refresh()
-
-    def move_click(self, index: int, place: Sequence[float], *, last: bool) -> None:
-        """Move a click to a place in the world; the mask follows while it is moved.
-
-        Args:
-            index: Row of the click in its layer.
-            place: Where it is now.
-            last: It is let go there.
-        """
-        session = self.require_session()
-        points = list(session.prompts.snapshot().points)
-        points[index] = tuple(session.image.world_to_data(place).tolist())
-        session.prompts.restore(replace(session.seen, points=tuple(points)))
-        if last:
-            session.step()
-        self.refresh()
 
     def flip_polarity(self) -> None:
         """Turn "this" into "not this" for the next clicks, and back."""

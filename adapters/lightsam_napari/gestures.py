@@ -91,9 +91,9 @@ def _press(controller: Controller, layer: Points, event: Any) -> Iterator[None]:
 
     def drag(last: bool) -> None:
         if "Shift" in modifiers:
-            controller.drag_box(start, event.position, last=last)
+            controller.mouse.drag_box(start, event.position, last=last)
         elif grabbed is not None:
-            controller.move_click(int(grabbed), event.position, last=last)
+            controller.mouse.move_click(int(grabbed), event.position, last=last)
 
     yield
     while event.type == "mouse_move":

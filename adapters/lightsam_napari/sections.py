@@ -14,7 +14,8 @@ from lightsam_napari.layers import NEGATIVE
 from lightsam_napari.pixels import CONTRASTS
 
 if TYPE_CHECKING:
-    from lightsam_napari.controller import Controller, Tool
+    from lightsam_napari.controller import Controller
+    from lightsam_napari.mouse import Tool
 
 _TOOLS: tuple[tuple[Tool, str, str], ...] = (
     ("click", "Click", "Click on the object. Shift+drag draws a box, Ctrl+click says: not this."),
@@ -73,7 +74,7 @@ class PromptSection(QGroupBox):
         self._controller = controller
         self.tools = {tool: button(text, tip, self._user(tool), checkable=True) for tool, text, tip in _TOOLS}
         self.polarity = button("", "What the next click or scribble means (W).", controller.flip_polarity)
-        self.size = Choice("Of the three masks that a model offers (G).", controller.set_granularity)
+        self.granularity = Choice("Of the three masks that a model offers (G).", controller.set_granularity)
         self.one_click = check(
             "one click, one object",
             "Each click is an object at once. Shift+click adds to the last one, Ctrl+click takes away.",
@@ -92,12 +93,12 @@ class PromptSection(QGroupBox):
         controller = self._controller
         session = controller.session
         for tool, made in self.tools.items():
-            made.setChecked(controller.tool_active(tool))
+            made.setChecked(controller.mouse.has(tool))
         self.setEnabled(session is not None)
         self.polarity.setText(
             "next click: not this  ✖" if controller.polarity == NEGATIVE else "next click: this  ●"
         )
-        self.size.offer([(size, size) for size in GRANULARITIES], controller.granularity)
+        self.granularity.offer([(size, size) for size in GRANULARITIES], controller.granularity)
         self.overlap.offer([("keep older objects", True), ("overwrite them", False)], controller.protect)
         self.one_click.setChecked(controller.one_click)
         self.hover.setChecked(controller.hover_on)
@@ -110,18 +111,19 @@ class PromptSection(QGroupBox):
         for place, made in enumerate(self.tools.values()):
             grid.addWidget(made, *divmod(place, 3))
         form = QFormLayout()
-        form.addRow("size", self.size)
+        form.addRow("size", self.granularity)
         form.addRow("overlap", self.overlap)
         layout = QVBoxLayout(self)
         layout.addLayout(grid)
         layout.addWidget(self.polarity)
-        layout.addWidget(row(self.one_click, self.hover))
+        layout.addWidget(self.one_click)
+        layout.addWidget(self.hover)
         layout.addLayout(form)
         layout.addWidget(row(self.keep, self.clear))
         layout.addWidget(row(self.undo, self.redo))
 
     def _user(self, tool: Tool) -> Any:
-        return lambda: self._controller.use(tool)
+        return lambda: self._controller.mouse.use(tool)
 
     def _hover(self, on: bool) -> None:
         if on != self._controller.hover_on:

@@ -80,7 +80,7 @@ class LightSam(QScrollArea):
         layout.addStretch()
         self.setWidget(content)
         self.setWidgetResizable(True)
-        self.setMinimumWidth(330)
+        self.setMinimumWidth(content.minimumSizeHint().width() + 20)
 
     def _layer_events(self) -> list[Any]:
         events = self._viewer.layers.events
@@ -103,7 +103,7 @@ class LightSam(QScrollArea):
         active = self._viewer.layers.selection.active
         if images:
             self.controller.image = active if active in images else images[-1]
-            self.controller.use("click")
+            self.controller.mouse.use("click")
 
     def _show_progress(self, name: str, done: int, total: int) -> None:
         """A bar in the panel and one in napari's activity dock."""
