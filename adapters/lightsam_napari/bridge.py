@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtCore import QObject, Qt
+from qtpy.QtCore import Signal as QtSignal  # type: ignore[attr-defined]
 
 
 class Bridge(QObject):
     """Runs functions on the thread it was made on, in the order in which they are handed over."""
 
-    _called = Signal(object)
+    _called = QtSignal(object)
 
     def __init__(self) -> None:
         super().__init__()

@@ -73,7 +73,7 @@ class Controller:
 
     @image.setter
     def image(self, image: Image | None) -> None:
-        if image is self.image:
+        if image == self.image:
             return
         self._close_session()
         if image is not None:
@@ -306,7 +306,7 @@ class Controller:
         others = [
             layer
             for layer in self.viewer.layers
-            if isinstance(layer, Image) and layer is not image and layer.visible and not layer.multiscale
+            if isinstance(layer, Image) and layer != image and layer.visible and not layer.multiscale
             and layer.data.shape == image.data.shape
         ]  # fmt: skip
         return [image, *others]
@@ -424,7 +424,7 @@ class Controller:
         self._versions.pop(layer, None)
         if self.session is None:
             return
-        if layer is self.session.image:
+        if layer == self.session.image:  # not `is`: napari hands panels proxies of its layers
             self.image = None
         elif self.session.forget(layer):
             self.session.step()

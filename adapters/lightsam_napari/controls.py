@@ -35,7 +35,7 @@ class Choice(QComboBox):
                 self.clear()
                 self.addItems(texts)
             self._values = values
-            rows = [row for row, value in enumerate(values) if value is current or value == current]
+            rows = [row for row, value in enumerate(values) if value == current]
             self.setCurrentIndex(rows[0] if rows else -1)
 
     @property

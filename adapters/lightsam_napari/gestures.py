@@ -81,8 +81,8 @@ def _press(controller: Controller, layer: Points, event: Any) -> Iterator[None]:
     """A click is napari's own; before it, its polarity is set. A drag with Shift is a box, one on a click moves it."""
     if layer.mode != "add" or event.button not in (1, None) or controller.session is None:
         return
-    modifiers = {str(modifier) for modifier in event.modifiers}
-    taken_away = bool({"Control", "Alt"} & modifiers)
+    modifiers = event.modifiers  # keys of vispy, which equal their names
+    taken_away = "Control" in modifiers or "Alt" in modifiers
     set_polarity(layer, NEGATIVE if taken_away else controller.polarity)
     controller.extend_next = controller.one_click and (taken_away or "Shift" in modifiers)
     start, start_pos = event.position, np.array(event.pos)

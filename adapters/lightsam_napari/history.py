@@ -86,8 +86,8 @@ class History:
 
     def forget(self, labels: Labels) -> None:
         """A labels layer is gone, or its own history is: its steps cannot be taken back any more."""
-        self._done = [step for step in self._done if step.labels is not labels]
-        self._undone = [step for step in self._undone if step.labels is not labels]
+        self._done = [step for step in self._done if step.labels != labels]
+        self._undone = [step for step in self._undone if step.labels != labels]
 
     def clear(self) -> None:
         """Forget everything."""

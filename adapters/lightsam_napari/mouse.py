@@ -51,7 +51,7 @@ class Mouse:
         return (
             self.tool == tool
             and layer is not None
-            and self._controller.viewer.layers.selection.active is layer
+            and self._controller.viewer.layers.selection.active == layer
         )
 
     def drag_box(self, start: Sequence[float], end: Sequence[float], *, last: bool) -> None:

@@ -48,7 +48,7 @@ class Preview:
 
     def forget(self, layer: Any) -> bool:
         """Let go of the layer where it is that one; whether it was."""
-        mine = layer is not None and layer is self.layer
+        mine = layer is not None and layer == self.layer
         if mine:
             self.layer = None
         return mine

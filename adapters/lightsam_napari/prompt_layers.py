@@ -85,10 +85,10 @@ class PromptLayers:
 
     def forget(self, layer: Any) -> bool:
         """Let go of a layer that a user deleted; whether it was one of these."""
-        mine = layer is not None and (layer is self.points or layer is self.shapes)
+        mine = layer is not None and layer in (self.points, self.shapes)
         if mine:
             layer.events.data.disconnect(self._on_data)
-            if layer is self.points:
+            if layer == self.points:
                 self.points = None
             else:
                 self.shapes = None

@@ -56,7 +56,7 @@ class LayersSection(QGroupBox):
         layers, controller = list(self._controller.viewer.layers), self._controller
         mine = controller.session.preview.layer if controller.session else None
         images = [(layer.name, layer) for layer in layers if isinstance(layer, Image)]
-        labels = [(layer.name, layer) for layer in layers if isinstance(layer, Labels) and layer is not mine]
+        labels = [(layer.name, layer) for layer in layers if isinstance(layer, Labels) and layer != mine]
         self.image.offer(images, controller.image)
         self.output.offer([("new layer", None), *labels], controller.labels)
         self.contrast.offer([(contrast, contrast) for contrast in CONTRASTS], controller.contrast)
@@ -156,7 +156,7 @@ class BatchSection(QGroupBox):
         layers = [
             (layer.name, layer)
             for layer in self._controller.viewer.layers
-            if isinstance(layer, Points | Shapes) and not any(layer is one for one in mine)
+            if isinstance(layer, Points | Shapes) and layer not in mine
         ]
         chosen = self.source.value
         self.source.offer(layers, chosen if chosen is not None else layers[0][1] if layers else None)

@@ -40,7 +40,7 @@ class Session:
 
     @labels.setter
     def labels(self, labels: Labels | None) -> None:
-        if labels is self.labels:
+        if labels == self.labels:
             return
         if labels is not None and not fits(labels, self.image):
             raise InputError(
@@ -115,7 +115,7 @@ class Session:
 
     def forget(self, layer: Any) -> bool:
         """A layer was deleted: let go of it; whether it was one of this session's."""
-        if layer is self.labels and self._commits is not None:
+        if layer == self.labels and self._commits is not None:
             self._let_go()
             return True
         return self.prompts.forget(layer) or self.preview.forget(layer)

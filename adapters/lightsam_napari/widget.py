@@ -43,7 +43,7 @@ class LightSam(QScrollArea):
         self.stop = button("Stop (K)", "Stop what is going on.", controller.cancel)
         self._lay_out()
         controller.changed.connect(self.refresh)
-        controller.message.connect(self.status.setText)
+        controller.message.connect(self._say)
         controller.busy.connect(self._show_progress)
         for event in self._layer_events():
             event.connect(self._on_layers)
@@ -94,16 +94,22 @@ class LightSam(QScrollArea):
 
     def _on_layers(self) -> None:
         if self.controller.image is None:
-            self._take_image()
+            # Soon, as napari makes a new layer the active one after it tells of it.
+            self._bridge.deliver(self._take_image)
         self.refresh()
 
     def _take_image(self) -> None:
-        """Work on the selected image, or else on the topmost."""
+        """Work on the selected image, or else on the topmost, where there is none yet."""
+        if self.controller.image is not None:
+            return
         images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
         active = self._viewer.layers.selection.active
         if images:
             self.controller.image = active if active in images else images[-1]
             self.controller.mouse.use("click")
+
+    def _say(self, text: str) -> None:
+        self.status.setText(text)
 
     def _show_progress(self, name: str, done: int, total: int) -> None:
         """A bar in the panel and one in napari's activity dock."""

@@ -39,8 +39,8 @@ def screen() -> Iterator[None]:
     command = [program, "-displayfd", str(write), "-screen", "0", "1400x1000x24", "-nolisten", "tcp"]
     server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
     os.close(write)
-    os.environ["DISPLAY"] = ":" + os.read(read, 16).decode().strip()
-    os.close(read)
+    with os.fdopen(read) as told:
+        os.environ["DISPLAY"] = ":" + told.readline().strip()
     try:
         yield
     finally:
@@ -125,15 +125,20 @@ class Window:
 
 @contextmanager
 def window(open_image: Callable[[Any], Any], model: Any = None) -> Iterator[Window]:
-    """napari with an image and the panel; at the end it is closed, and nothing of it may stay."""
+    """napari with an image and the panel; at the end it is closed: no error may have
+    been raised in a slot of Qt, and no window may stay."""
     import napari
 
     before = set(QApplication.topLevelWidgets()) if QApplication.instance() else set()
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1100, 800)
+    worker = None
+    errors: list[BaseException] = []
+    usual, sys.excepthook = sys.excepthook, lambda kind, error, trace: errors.append(error)
     try:
         open_image(viewer)
         _, panel = viewer.window.add_plugin_dock_widget("lightsam-plugins", "LightSAM")
+        worker = panel.controller.worker
         panel.controller.models.current = model or nano()
         opened = Window(viewer, panel)
         opened.settle()
@@ -141,12 +146,14 @@ def window(open_image: Callable[[Any], Any], model: Any = None) -> Iterator[Wind
         opened.events()
         yield opened
     finally:
-        worker = panel.controller.worker
         viewer.close()
-        worker.close(timeout=60)
+        if worker is not None:
+            worker.close(timeout=60)
         for _ in range(5):
             QApplication.processEvents()
             QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
-        del viewer, panel
+        sys.excepthook = usual
+        for error in errors:
+            raise error
         left = [w for w in QApplication.topLevelWidgets() if w not in before and w.isVisible()]
         assert not left, f"windows that stayed: {left}"
