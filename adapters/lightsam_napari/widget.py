@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from napari.utils import progress
+from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QLabel, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
@@ -51,6 +52,10 @@ class LightSam(QScrollArea):
         self.destroyed.connect(lambda: _close(controller, unbind))
         self._take_image()
         self.refresh()
+
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Narrow, so that the canvas keeps its room."""
+        return QSize(self.minimumWidth(), 700)
 
     def refresh(self) -> None:
         """Show what the controller has."""

@@ -119,7 +119,7 @@ class Window:
 
     def press(self, button: QWidget) -> None:
         """Press a button of the panel."""
-        QTest.mouseClick(button, LEFT)
+        QTest.mouseClick(button, LEFT, pos=QPoint(10, button.height() // 2))
         self.events()
 
 
