@@ -44,7 +44,9 @@ class Timed:
         _, panel = self.viewer.window.add_plugin_dock_widget("lightsam-plugins", "LightSAM")
         self.controller = panel.controller
         self.controller.models.current = model
-        self.canvas = next(w for w in QApplication.allWidgets() if type(w).__name__ == "CanvasBackendDesktop")
+        self.canvas: Any = next(
+            w for w in QApplication.allWidgets() if type(w).__name__ == "CanvasBackendDesktop"
+        )
         self.frames = 0
         self.canvas.frameSwapped.connect(self._count)
         self.wait(lambda: not self.controller.worker.busy())
@@ -91,7 +93,7 @@ class Timed:
     def preview(self, random: np.random.Generator) -> float:
         """One move of the mouse, to its preview on the screen."""
         self.controller.discard()
-        self.controller.stop_hover()
+        self.controller.hover.stop()
         place = self.place(random)
         start = time.perf_counter()
         self.mouse(QEvent.Type.MouseMove, place, NONE, NONE)
@@ -143,9 +145,9 @@ def main() -> None:
         for _ in range(5):
             timed.click(random)
         report(f"{name}: a frame that shows nothing new", [timed.frame() for _ in range(rounds)])
-        timed.controller.hover_on = False
+        timed.controller.hover.on = False
         report(f"{name}: click to mask", [timed.click(random) for _ in range(rounds)])
-        timed.controller.hover_on = True
+        timed.controller.hover.on = True
         report(f"{name}: move to preview", [timed.preview(random) for _ in range(rounds)])
         gaps, encodings = timed.stalls(max(3, rounds // 6))
         report(f"{name}: encoding", encodings)

@@ -12,10 +12,11 @@ from psygnal import Signal
 from lightsam_napari import gestures
 from lightsam_napari.batch import Batch
 from lightsam_napari.engine import GRANULARITIES, Engine, Found, Granularity
+from lightsam_napari.hover import Hover
 from lightsam_napari.layers import NEGATIVE, POSITIVE
 from lightsam_napari.models import Models
 from lightsam_napari.mouse import Mouse
-from lightsam_napari.pixels import Contrast, Picture, picture
+from lightsam_napari.pixels import Contrast, Picture, channels, picture
 from lightsam_napari.preferences import Preferences
 from lightsam_napari.prompts import Prompts
 from lightsam_napari.session import Session
@@ -49,22 +50,19 @@ class Controller:
         self.engine = Engine(self.models.load_first, self.preferences.cache_mb * 1_000_000, self._on_reading)
         self.batch = Batch(self)
         self.mouse = Mouse(self)
+        self.hover = Hover(self, self.preferences.hover)
         self.session: Session | None = None
         self.protect, self.one_click, self.mix = True, False, False
-        self.hover_on = self.preferences.hover
         self.granularity: Granularity = "best"
         self.candidate: Found | None = None
         self._contrast: Contrast = "as shown"
         self._versions: dict[Image, int] = {}
         self.extend_next = False  # the next click belongs to the object that was kept last
         self._keep_next = False
-        self._hovered: Found | None = None
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.dims.events.point.connect(self._on_view)
         viewer.dims.events.order.connect(self._on_view)
         viewer.dims.events.ndisplay.connect(self._on_view)
-
-    # What is worked on
 
     @property
     def image(self) -> Image | None:
@@ -131,10 +129,8 @@ class Controller:
             LightSamError: There is no image, or no plane of it is shown.
         """
         image = self.require_session().image
-        layers = self._mixed(image) if self.mix else [image]
+        layers = channels(image, self.viewer.layers) if self.mix else [image]
         return picture(layers, self.viewer.dims, self._contrast, self._versions)
-
-    # Prompts
 
     def click(self, data: Sequence[float], polarity: str | None = None) -> None:
         """A click at data coordinates of the image, as if by the mouse."""
@@ -165,34 +161,6 @@ class Controller:
         session.step()
         self.refresh()
 
-    def hover(self, data: Sequence[float]) -> None:
-        """Show what a click at data coordinates of the image would find, where nothing is prompted yet."""
-        if not self.hover_on or self.session is None:
-            return
-        try:
-            shown = self.picture()
-        except LightSamError:
-            return
-        x, y = shown.plane.to_xy([data])[0]
-        inside = 0 <= x <= shown.plane.shape[1] and 0 <= y <= shown.plane.shape[0]
-        if not inside or self.session.prompts.collect(shown.plane):
-            self.stop_hover()
-            return
-        self._submit("hover", shown, Prompts(((float(x), float(y)),), (1,)), self._on_hovered)
-
-    def toggle_hover(self) -> None:
-        """Show the mask under the mouse, or not."""
-        self.hover_on = not self.hover_on
-        self.stop_hover()
-        self.changed.emit()
-
-    def stop_hover(self) -> None:
-        """The mouse is elsewhere."""
-        self.worker.cancel("hover")
-        self._hovered = None
-        if self.candidate is None and self.session is not None:
-            self.session.preview.hide()
-
     def refresh(self) -> None:
         """Find the object of the present prompts again; without prompts there is no candidate."""
         self.worker.cancel("hover")
@@ -207,12 +175,14 @@ class Controller:
         if not prompts:
             self._clear("")
             return
-        if self._hovered is not None and self._hovered.prompts == prompts and self.granularity == "best":
-            self._on_found(shown, self._hovered)
+        if (
+            (known := self.hover.found) is not None
+            and known.prompts == prompts
+            and self.granularity == "best"
+        ):
+            self._on_found(shown, known)
             return
-        self._submit("prompt", shown, prompts, self._on_found)
-
-    # Finished objects
+        self.submit("prompt", shown, prompts, self._on_found)
 
     def commit(self) -> None:
         """Keep the candidate as an object; where it is not there yet, as soon as it is."""
@@ -230,7 +200,7 @@ class Controller:
             self.message.emit(str(error))
             return
         session.preview.hide()
-        self._hovered = None
+        self.hover.found = None
         if not count:
             self.message.emit("All of it belongs to other objects: choose overwrite to replace them.")
         self.changed.emit()
@@ -289,8 +259,6 @@ class Controller:
             getattr(self.viewer.dims.events, event).disconnect(self._on_view)
         self._close_session()
 
-    # What happens meanwhile
-
     def require_session(self) -> Session:
         """The session.
 
@@ -301,20 +269,11 @@ class Controller:
             raise InputError("no image is chosen", expected="an image layer", hint="Open an image first.")
         return self.session
 
-    def _mixed(self, image: Image) -> list[Image]:
-        """The image and the visible ones of the same shape that lie on it."""
-        others = [
-            layer
-            for layer in self.viewer.layers
-            if isinstance(layer, Image) and layer != image and layer.visible and not layer.multiscale
-            and layer.data.shape == image.data.shape
-        ]  # fmt: skip
-        return [image, *others]
-
-    def _submit(
+    def submit(
         self, kind: Literal["prompt", "hover"], shown: Picture, prompts: Prompts,
         done: Callable[[Picture, Found], None],
     ) -> None:  # fmt: skip
+        """Have the object of some prompts found; `done` gets it on the window's thread."""
         granularity = self.granularity
         self.worker.submit(
             kind,
@@ -371,11 +330,6 @@ class Controller:
             self.commit()
         self.changed.emit()
 
-    def _on_hovered(self, shown: Picture, found: Found) -> None:
-        if self.session is not None and self.candidate is None and not self.worker.busy("prompt"):
-            self._hovered = found
-            self.session.preview.show(found.crop, shown.plane)
-
     def fail(self, error: Exception) -> None:
         """Tell what went wrong with a job."""
         self.busy.emit("", 0, 0)
@@ -395,7 +349,7 @@ class Controller:
         self.busy.emit("", 0, 0)
         self.message.emit(f"{self.models.name} is ready.")
         self.engine.model = self.models.current
-        self._hovered = None
+        self.hover.found = None
         if self.session is not None:
             self.encode()
             self.refresh()
@@ -408,7 +362,7 @@ class Controller:
         """Another plane or another brightness is shown."""
         if self.session is None:
             return
-        self._hovered = None
+        self.hover.found = None
         self.candidate = None
         self.session.preview.hide()
         self.encode()
@@ -436,7 +390,7 @@ class Controller:
             return
         session, self.session = self.session, None
         self.worker.cancel()
-        self.candidate, self._keep_next, self._hovered = None, False, None
+        self.candidate, self._keep_next, self.hover.found = None, False, None
         session.prompts.edited.disconnect(self._on_edited)
         session.prompts.opened.disconnect(self._on_opened)
         session.image.events.data.disconnect(self._on_data)

@@ -26,7 +26,7 @@ KEYS: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
     ("G", "size: best, small, medium, large", lambda controller: controller.cycle_granularity()),
     ("U", "undo", lambda controller: controller.undo()),
     ("Shift-U", "redo", lambda controller: controller.redo()),
-    ("H", "preview under the mouse on / off", lambda controller: controller.toggle_hover()),
+    ("H", "preview under the mouse on / off", lambda controller: controller.hover.toggle()),
     ("K", "stop what is going on", lambda controller: controller.cancel()),
 )
 MOUSE = (
@@ -74,7 +74,7 @@ def _key(controller: Controller, action: Callable[[Any], Any]) -> Callable[[Any]
 
 def _move(controller: Controller, event: Any) -> None:
     if controller.image is not None and not event.is_dragging:
-        controller.hover(controller.image.world_to_data(event.position))
+        controller.hover.at(controller.image.world_to_data(event.position))
 
 
 def _press(controller: Controller, layer: Points, event: Any) -> Iterator[None]:

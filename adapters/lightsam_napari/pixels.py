@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.components import Dims
-    from napari.layers import Image
+    from napari.layers import Image, Layer
     from napari.utils import Colormap
 
     from lightsam_plugins.pixel_values import UInt8Array
@@ -117,6 +117,18 @@ def picture(
         name = None if colormap is None else colormap.name
         keys.append((layer.unique_id, (versions or {}).get(layer, 0), plane, layer.rgb or limits, name))
     return Picture(tuple(channels), tuple(keys))
+
+
+def channels(image: Image, layers: Sequence[Layer]) -> list[Image]:
+    """An image and the visible ones among some layers that have its shape: the channels of a mix."""
+    from napari.layers import Image
+
+    return [image] + [
+        layer
+        for layer in layers
+        if isinstance(layer, Image) and layer != image and layer.visible
+        and not layer.multiscale and layer.data.shape == image.data.shape
+    ]  # fmt: skip
 
 
 def _scaled(pixels: npt.NDArray[Any], limits: tuple[float, float] | None) -> npt.NDArray[np.float32]:

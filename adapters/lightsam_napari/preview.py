@@ -35,15 +35,14 @@ class Preview:
             return
         layer = self.layer or self._open(plane)
         origin = plane.to_data([[x0 + 0.5, y0 + 0.5]])[0]
-        # Hidden while it is moved, or the old mask would be drawn at the new place.
-        layer.visible = False
         layer.data = candidate_data(mask, plane)
         layer.translate = moved(self._image, origin)
-        layer.visible = True
+        if not layer.visible:
+            layer.visible = True
 
     def hide(self) -> None:
         """Show nothing."""
-        if self.layer is not None:
+        if self.layer is not None and self.layer.visible:
             self.layer.visible = False
 
     def forget(self, layer: Any) -> bool:

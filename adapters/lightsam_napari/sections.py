@@ -101,7 +101,7 @@ class PromptSection(QGroupBox):
         self.granularity.offer([(size, size) for size in GRANULARITIES], controller.granularity)
         self.overlap.offer([("keep older objects", True), ("overwrite them", False)], controller.protect)
         self.one_click.setChecked(controller.one_click)
-        self.hover.setChecked(controller.hover_on)
+        self.hover.setChecked(controller.hover.on)
         self.keep.setEnabled(controller.candidate is not None)
         self.undo.setEnabled(session is not None and session.history.can_undo)
         self.redo.setEnabled(session is not None and session.history.can_redo)
@@ -126,8 +126,8 @@ class PromptSection(QGroupBox):
         return lambda: self._controller.mouse.use(tool)
 
     def _hover(self, on: bool) -> None:
-        if on != self._controller.hover_on:
-            self._controller.toggle_hover()
+        if on != self._controller.hover.on:
+            self._controller.hover.toggle()
 
     def _protect(self, protect: bool) -> None:
         self._controller.protect = protect

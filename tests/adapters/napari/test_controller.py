@@ -129,20 +129,20 @@ def test_hover_shows_and_a_click_keeps_what_was_shown() -> None:
     image = viewer.add_image(two_discs())
     with bench(viewer) as b:
         b.controller.image = image
-        b.controller.hover((50, 40))
+        b.controller.hover.at((50, 40))
         b.settle()
         assert b.controller.session.preview.layer.visible
         assert b.controller.candidate is None
-        shown = b.controller._hovered
+        shown = b.controller.hover.found
 
         b.controller.click((50, 40))
         assert b.controller.candidate is shown
-        b.controller.hover((50, 110))
+        b.controller.hover.at((50, 110))
         b.settle()
         assert b.controller.candidate is shown
 
         b.controller.discard()
-        b.controller.hover((500, 500))
+        b.controller.hover.at((500, 500))
         b.settle()
         assert not b.controller.session.preview.layer.visible
 
