@@ -44,9 +44,8 @@ class Timed:
         _, panel = self.viewer.window.add_plugin_dock_widget("lightsam-plugins", "LightSAM")
         self.controller = panel.controller
         self.controller.models.current = model
-        self.canvas: Any = next(
-            w for w in QApplication.allWidgets() if type(w).__name__ == "CanvasBackendDesktop"
-        )
+        widgets: list[Any] = QApplication.allWidgets()
+        self.canvas = next(w for w in widgets if type(w).__name__ == "CanvasBackendDesktop")
         self.frames = 0
         self.canvas.frameSwapped.connect(self._count)
         self.wait(lambda: not self.controller.worker.busy())

@@ -20,10 +20,9 @@ A, B = (50, 40), (50, 110)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def a_screen() -> Iterator[None]:
+def a_screen() -> None:
     """All tests here need one."""
-    with screen():
-        yield
+    screen()
 
 
 def two_discs() -> np.ndarray:

@@ -1,5 +1,6 @@
 """napari's real window, and a mouse and keys for it."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -27,29 +28,29 @@ MODIFIERS = {
 }
 
 
-@contextmanager
-def screen() -> Iterator[None]:
-    """A screen: the one there is, else a virtual one."""
+@functools.cache
+def screen() -> None:
+    """See that there is a screen: the one there is, else a virtual one, which ends with its last client, Qt."""
     if not sys.platform.startswith("linux") or os.environ.get("DISPLAY"):
-        yield
         return
     program = shutil.which("Xvfb")
     assert program, "these tests need a screen: set DISPLAY, or install Xvfb (Debian: apt install xvfb)"
     read, write = os.pipe()
-    command = [program, "-displayfd", str(write), "-screen", "0", "1400x1000x24", "-nolisten", "tcp"]
-    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
+    command = [
+        program,
+        "-displayfd",
+        str(write),
+        "-terminate",
+        "-screen",
+        "0",
+        "1400x1000x24",
+        "-nolisten",
+        "tcp",
+    ]
+    subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL, start_new_session=True)
     os.close(write)
     with os.fdopen(read) as told:
         os.environ["DISPLAY"] = ":" + told.readline().strip()
-    try:
-        yield
-    finally:
-        application = QApplication.instance()
-        if application is not None:
-            application.processEvents()
-        del os.environ["DISPLAY"]
-        server.terminate()
-        server.wait()
 
 
 class Window:
