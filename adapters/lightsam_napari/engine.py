@@ -145,14 +145,15 @@ class Engine:
         return found
 
     def everything(self, picture: Picture, ticket: Ticket) -> list[Found]:
-        """All objects of a plane, the surest first.
+        """All objects of a plane, the smallest first: where masks overlap, none hides what lies in it.
 
         Raises:
             Cancelled: It was stopped.
         """
         embedding, model = self._encoded(picture, ticket)
         masks = model.everything(embedding, progress=ticket.progress)
-        rows = zip(masks.crops(), masks.scores, strict=True)
+        by_size = masks[masks.areas.argsort(kind="stable")]
+        rows = zip(by_size.crops(), by_size.scores, strict=True)
         return [Found(crop, float(score), model.name, Prompts()) for crop, score in rows]
 
     def _encoded(self, picture: Picture, ticket: Ticket) -> tuple[Embedding, Segmenter]:

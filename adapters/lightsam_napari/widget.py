@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from napari.utils import progress
-from qtpy.QtCore import QSize
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QLabel, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
@@ -38,6 +38,7 @@ class LightSam(QScrollArea):
         self._bridge = Bridge()
         self.controller = controller = Controller(viewer, self._bridge.deliver, read_preferences())
         self._bar: Any = None
+        self._working = False
         self.layers, self.prompts = LayersSection(controller), PromptSection(controller)
         self.batch, self.model = BatchSection(controller), ModelSection(controller)
         self.status, self.progress = QLabel(_HELLO), QProgressBar()
@@ -85,7 +86,8 @@ class LightSam(QScrollArea):
         layout.addStretch()
         self.setWidget(content)
         self.setWidgetResizable(True)
-        self.setMinimumWidth(content.minimumSizeHint().width() + 20)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMinimumWidth(content.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width())
 
     def _layer_events(self) -> list[Any]:
         events = self._viewer.layers.events
@@ -118,7 +120,7 @@ class LightSam(QScrollArea):
 
     def _show_progress(self, name: str, done: int, total: int) -> None:
         """A bar in the panel and one in napari's activity dock."""
-        working = total > 0
+        working = self._working = total > 0
         self.progress.setVisible(working)
         self.stop.setVisible(working)
         if not working:
@@ -131,7 +133,12 @@ class LightSam(QScrollArea):
         self.progress.setValue(done)
         self.progress.setFormat(f"{name} %p%")
         if self._bar is None:
-            self._bar = progress(total=total if total > 1 else 0, desc=f"LightSAM: {name}")
+            bar = progress(total=total if total > 1 else 0, desc=f"LightSAM: {name}")
+            # napari lets events pass while it makes a bar: the job may be over by now.
+            if self._working and self._bar is None:
+                self._bar = bar
+            else:
+                bar.close()
         elif total > 1:
             self._bar.total = total
             self._bar.update(done - self._bar.n)

@@ -8,6 +8,7 @@ import pytest
 from discs import RADIUS, iou, plane, stack
 from napari.layers import Labels, Points
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 from window import Window, screen, window
 
 pytestmark = [
@@ -256,6 +257,18 @@ def test_closing_the_viewer_mid_job() -> None:
         worker = w.controller.worker
         assert worker.busy("batch")
     assert not worker.busy()
+
+
+def test_the_activity_dock_has_no_bar_of_a_job_that_is_over(w: Window) -> None:
+    """Reading the image shows a bar in napari's activity dock, which is gone when it is read."""
+    w.controller.engine.cache.clear()
+    w.controller.encode()
+    w.settle()
+    w.events(0.2)
+
+    bars = [widget for widget in QApplication.allWidgets() if type(widget).__name__ == "QtLabeledProgressBar"]
+    assert [bar for bar in bars if bar.isVisibleTo(bar.parent())] == []
+    assert not w.panel.progress.isVisible()
 
 
 def test_everything_shows_progress_and_stops(w: Window) -> None:
