@@ -22,6 +22,7 @@ from lightsam_napari.sections import BatchSection, LayersSection, PromptSection,
 if TYPE_CHECKING:
     import napari.viewer
 
+_SCROLL_BAR = 20  # pixels
 _HELLO = "Move the mouse over an object: its outline appears. Click to hold it, press N to keep it."
 
 
@@ -87,7 +88,7 @@ class LightSam(QScrollArea):
         self.setWidget(content)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumWidth(content.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width())
+        self.setMinimumWidth(content.minimumSizeHint().width() + _SCROLL_BAR)
 
     def _layer_events(self) -> list[Any]:
         events = self._viewer.layers.events
