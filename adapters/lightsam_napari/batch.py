@@ -43,11 +43,10 @@ class Batch:
 
     def _from(self, layer: Points | Shapes, prompts_of: Callable[[Picture], list[Prompts]]) -> None:
         controller = self._controller
-        try:
-            prompts = prompts_of(controller.picture())
-        except LightSamError as error:
-            controller.message.emit(str(error))
+        shown = controller.shown()
+        if shown is None:
             return
+        prompts = prompts_of(shown)
         if not prompts:
             controller.message.emit(f"The layer {layer.name!r} has nothing in this plane.")
             return
@@ -55,11 +54,10 @@ class Batch:
 
     def _start(self, name: str, job: Callable[[Picture, Ticket], list[Found]]) -> None:
         controller = self._controller
-        try:
-            shown, session = controller.picture(), controller.require_session()
-        except LightSamError as error:
-            controller.message.emit(str(error))
+        shown = controller.shown()
+        if shown is None:
             return
+        session = controller.require_session()
 
         def done(found: list[Found]) -> None:
             controller.busy.emit(name, 0, 0)

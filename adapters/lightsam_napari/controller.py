@@ -132,6 +132,14 @@ class Controller:
         layers = channels(image, self.viewer.layers) if self.mix else [image]
         return picture(layers, self.viewer.dims, self._contrast, self._versions)
 
+    def shown(self) -> Picture | None:
+        """The plane that is shown; None where there is none, and the user is told why."""
+        try:
+            return self.picture()
+        except LightSamError as error:
+            self.message.emit(str(error))
+            return None
+
     def click(self, data: Sequence[float], polarity: str | None = None) -> None:
         """A click at data coordinates of the image, as if by the mouse."""
         prompts = self.require_session().prompts
@@ -156,8 +164,10 @@ class Controller:
 
     def discard(self) -> None:
         """Take the prompts of this plane away, and the candidate with them."""
-        session = self.require_session()
-        session.prompts.restore(session.prompts.without(self.picture().plane, session.prompts.snapshot()))
+        session, shown = self.require_session(), self.shown()
+        if shown is None:
+            return
+        session.prompts.restore(session.prompts.without(shown.plane, session.prompts.snapshot()))
         session.step()
         self.refresh()
 
@@ -241,10 +251,8 @@ class Controller:
 
     def encode(self) -> None:
         """Read the plane that is shown, so that the first click is answered at once."""
-        try:
-            shown = self.picture()
-        except LightSamError as error:
-            self.message.emit(str(error))
+        shown = self.shown()
+        if shown is None:
             return
         self.worker.submit(
             "encode", lambda ticket: self.engine.embedding(shown, ticket), lambda _: None, self.fail

@@ -79,7 +79,8 @@ def _move(controller: Controller, event: Any) -> None:
 
 def _press(controller: Controller, layer: Points, event: Any) -> Iterator[None]:
     """A click is napari's own; before it, its polarity is set. A drag with Shift is a box, one on a click moves it."""
-    if layer.mode != "add" or event.button not in (1, None) or controller.session is None:
+    flat = controller.viewer.dims.ndisplay == 2
+    if layer.mode != "add" or event.button not in (1, None) or controller.session is None or not flat:
         return
     modifiers = event.modifiers  # keys of vispy, which equal their names
     taken_away = "Control" in modifiers or "Alt" in modifiers

@@ -146,7 +146,9 @@ class LightSam(QScrollArea):
 
 
 def _close(controller: Controller, unbind: Any) -> None:
+    for signal in (controller.changed, controller.message, controller.busy):
+        signal.disconnect()
     # Of a window that is closed as a whole, parts may be gone before the panel.
-    with suppress(RuntimeError):
-        unbind()
-        controller.close()
+    for end in (controller.worker.close, unbind, controller.close):
+        with suppress(RuntimeError):
+            end()

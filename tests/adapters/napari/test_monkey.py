@@ -4,6 +4,7 @@ import gc
 from typing import Any
 
 import numpy as np
+import pytest
 from bench import Bench, bench
 from discs import plane, stack
 from napari.components import ViewerModel
@@ -41,14 +42,25 @@ class Monkey:
     def do_hover(self) -> None:
         self.c.hover.at(self.place())
 
+    def do_other_view(self) -> None:
+        """Three dimensions for a while, or the axes rolled."""
+        if self.viewer.dims.ndim < 3:
+            return
+        if self.random.random() < 0.5:
+            self.viewer.dims.ndisplay = 5 - self.viewer.dims.ndisplay
+        else:
+            self.viewer.dims.roll()
+
     def do_box(self) -> None:
+        if self.viewer.dims.ndisplay == 3:
+            return
         self.c.mouse.drag_box(
             self.c.image.data_to_world(self.place()), self.c.image.data_to_world(self.place()), last=True
         )
 
     def do_move(self) -> None:
         points = self.c.session.prompts.points
-        if points is not None and len(points.data):
+        if points is not None and len(points.data) and self.viewer.dims.ndisplay == 2:
             self.c.mouse.move_click(0, self.c.image.data_to_world(self.place()), last=True)
 
     def do_delete_click(self) -> None:
@@ -119,6 +131,9 @@ def helpers(viewer: ViewerModel) -> list[Any]:
     ]
 
 
+@pytest.mark.filterwarnings(
+    "ignore:invalid value encountered:RuntimeWarning"
+)  # of napari, as the axes are rolled
 def test_500_actions() -> None:
     """Nothing raises; at most one layer of each kind is there at any time, and after closing none and no callback."""
     viewer = ViewerModel()
