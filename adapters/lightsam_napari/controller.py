@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari.layers import Image, Labels, Points, Shapes
@@ -217,9 +216,7 @@ class Controller:
 
     def reopen(self) -> bool:
         """Take the last object back to its prompts, to go on with them; whether there was one."""
-        session = self.require_session()
-        step = session.history.last
-        return step is not None and step.labels is not None and step.features is not None and self.undo()
+        return self.require_session().ends_with_object and self.undo()
 
     def undo(self) -> bool:
         """Take one step back; whether there was one."""
@@ -309,18 +306,9 @@ class Controller:
         session = self.require_session()
         if self.extend_next:
             self.extend_next = False
-            self._extend()
+            session.extend()
         if session.step():
             self.refresh()
-
-    def _extend(self) -> None:
-        """Add the newest click to the object that was kept last, which is taken back for it."""
-        session = self.require_session()
-        now = session.prompts.snapshot()
-        if len(now.points) == 1 and self.reopen():
-            old = session.prompts.snapshot()
-            points, polarities = old.points + now.points, old.polarities + now.polarities
-            session.prompts.restore(replace(old, points=points, polarities=polarities))
 
     def _on_opened(self, layer: Points | Shapes) -> None:
         gestures.attach(self, layer)

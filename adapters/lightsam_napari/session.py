@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lightsam_napari.commits import Commits, fits
@@ -98,6 +99,20 @@ class Session:
             tables, highest = (table, commits.layer.features), (last, commits.last)
             self.history.push(Step(before, self.seen, commits.layer, tables, highest))
         return count
+
+    @property
+    def ends_with_object(self) -> bool:
+        """Whether the last step was to keep an object."""
+        step = self.history.last
+        return step is not None and step.labels is not None and step.features is not None
+
+    def extend(self) -> None:
+        """Add a click that is alone to the object that was kept last, which is taken back for it."""
+        now = self.prompts.snapshot()
+        if len(now.points) == 1 and self.ends_with_object and self.undo():
+            old = self.prompts.snapshot()
+            points, polarities = old.points + now.points, old.polarities + now.polarities
+            self.prompts.restore(replace(old, points=points, polarities=polarities))
 
     def undo(self) -> bool:
         """Take one step back; whether there was one."""
