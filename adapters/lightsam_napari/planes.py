@@ -87,8 +87,8 @@ def shown_plane(layer: Layer, dims: Dims) -> Plane:
         dims: Those of the viewer.
 
     Raises:
-        ImageError: There is none: three dimensions are shown, one of the shown axes is not in the layer, the slider
-            is outside of it, or it has no pixels.
+        ImageError: There is none: three dimensions are shown, one of the shown axes is not in the layer, or the slider
+            is outside of it. (A layer without pixels cannot be: napari makes none.)
     """
     if dims.ndisplay != 2:
         raise ImageError(
@@ -118,8 +118,6 @@ def shown_plane(layer: Layer, dims: Dims) -> Plane:
                 hint="Move the slider.",
             )
     shape = (int(sizes[row_axis]), int(sizes[column_axis]))
-    if 0 in shape:
-        raise ImageError(f"{layer.name!r} has no pixels", expected="at least 1 x 1", got=f"{shape}")
     return Plane((row_axis, column_axis), tuple(position), shape)
 
 
