@@ -89,3 +89,14 @@ def resolve_dtype(dtype: str | torch.dtype | None, device: torch.device, spec: M
             hint="Leave dtype out to run in float32.",
         )
     return DTYPES[name]
+
+
+def use_threads(count: int) -> None:
+    """Let the CPU work on a model with this many threads, in the calling thread and in those it starts.
+
+    Raises:
+        OptionError: `count` is below 1.
+    """
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise OptionError("threads", expected="a whole number >= 1", got=repr(count))
+    torch.set_num_threads(count)

@@ -17,6 +17,7 @@ from lightsam_plugins.weights.verify import difference, identity, known, remembe
 
 if TYPE_CHECKING:
     from lightsam_plugins.registry import ModelSpec, WeightFile
+    from lightsam_plugins.weights.urls import Report
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ def fetch(
     progress: bool = True,
     trust: bool = False,
     by_hand: str | None = None,
+    report: Report | None = None,
 ) -> Path:
     """A verified file of weights of a model, downloaded where it is not on disk yet.
 
@@ -45,11 +47,14 @@ def fetch(
         trust: Where the card calls the hash weak, take a file of another hash by its size. A file that was taken is
             known from then on, without asking again. Sound hashes are compared always.
         by_hand: What to do without a network, for the messages; None where `load` takes the file as ``weights``.
+        report: Called with (bytes done, bytes in all) while a file comes in; returning False stops, and the next
+            try goes on from there.
 
     Raises:
         DownloadError: It is not on disk and cannot be downloaded or stored; every source with its reason.
         ChecksumError: A file was found or offered, but not the published one.
         WeightsError: It should be inside the package, and is not.
+        Cancelled: `report` returned False.
     """
     spec = replace(spec, weights=file or spec.weights)
     if spec.weights.bundled:
@@ -70,7 +75,9 @@ def fetch(
         raise _failed(spec, failures, by_hand) if failures else _offline(spec, variable, by_hand)
     for source in places:
         try:
-            return _checked(source.download(progress=progress), spec.weights, source, markers, trust)
+            return _checked(
+                source.download(progress=progress, report=report), spec.weights, source, markers, trust
+            )
         except Failed as failure:
             failures.append((source.label, failure))
     raise _failed(spec, failures, by_hand)

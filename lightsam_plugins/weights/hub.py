@@ -6,14 +6,16 @@ import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from lightsam_plugins.errors import Cancelled
 from lightsam_plugins.weights.failures import NETWORK, Failed, check_space, is_storage_error, not_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lightsam_plugins.registry import WeightFile
+    from lightsam_plugins.weights.urls import Report
 
 TIMEOUT = 10.0  # seconds that the Hub may take to say what it has
 
@@ -43,25 +45,26 @@ class HubSource:
         found = try_to_load_from_cache(repo, filename, cache_dir=self.folder, revision=revision)
         return Path(found) if isinstance(found, str) else None
 
-    def download(self, *, progress: bool) -> Path:
+    def download(self, *, progress: bool, report: Report | None = None) -> Path:
         """Download it.
 
         Returns:
             The file, unverified.
 
         Raises:
+            Cancelled: `report` returned False.
             Failed: It is not there, of the wrong size, the network is down, or it cannot be stored.
         """
         try:
-            return self._download(progress)
-        except Failed:
+            return self._download(progress, report)
+        except (Failed, Cancelled):
             raise
         except Exception as error:
             if isinstance(error, OSError) and is_storage_error(error):
                 raise not_stored(error, self.folder) from error
             raise Failed(_summary(error), NETWORK) from error
 
-    def _download(self, progress: bool) -> Path:
+    def _download(self, progress: bool, report: Report | None) -> Path:
         from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
         repo, filename, revision = str(self.weights.repo), self.weights.filename, self.weights.revision
@@ -75,7 +78,12 @@ class HubSource:
         check_space(self.folder, self.weights.size)
         with _progress(progress):
             path = hf_hub_download(
-                repo, filename, revision=revision, cache_dir=self.folder, endpoint=endpoint
+                repo,
+                filename,
+                revision=revision,
+                cache_dir=self.folder,
+                endpoint=endpoint,
+                tqdm_class=None if report is None else _reporting(report, filename, shown=progress),
             )
         return Path(path)
 
@@ -95,6 +103,24 @@ class HubSource:
         except OSError:
             return False
         return True
+
+
+def _reporting(report: Report, filename: str, *, shown: bool) -> Any:
+    """A progress bar that tells `report` of each step, and is stopped by its answer."""
+    from tqdm import tqdm
+
+    class Reporting(tqdm):  # type: ignore[type-arg]
+        def __init__(self, *args: Any, **keywords: Any) -> None:
+            super().__init__(*args, **{"disable": None if shown else True, **keywords})
+            self.done, self.whole = int(keywords.get("initial", 0)), int(keywords.get("total") or 0)
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self.done += int(n or 0)
+            if report(self.done, self.whole) is False:
+                raise Cancelled(f"the download of {filename} was stopped after {self.done} bytes")
+            return super().update(n)
+
+    return Reporting
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lightsam_plugins.registry import WeightFile
+    from lightsam_plugins.weights.urls import Report
 
 logger = logging.getLogger(__name__)
 
@@ -45,10 +46,11 @@ class UrlSource:
         """The file on disk, unverified; None where there is none."""
         return self.final if self.final.is_file() else None
 
-    def download(self, *, progress: bool) -> Path:
+    def download(self, *, progress: bool, report: Report | None = None) -> Path:
         """Download it; the file gets its name only when it is found right.
 
         Raises:
+            Cancelled: `report` returned False.
             Failed: It is not there, not the published one, the network is down, or it cannot be stored.
         """
         part = self.final.with_name(self.final.name + ".part")
@@ -57,13 +59,13 @@ class UrlSource:
             with _locked(self.final.with_name(self.final.name + ".lock")):
                 if self.final.is_file():  # another process was faster
                     return self.final
-                self._download(part, progress)
+                self._download(part, progress, report)
         except OSError as error:
             raise not_stored(error, self.final.parent) from error
         return self.final
 
-    def _download(self, part: Path, progress: bool) -> None:
-        urls.download(self.weights, part, progress=progress)
+    def _download(self, part: Path, progress: bool, report: Report | None) -> None:
+        urls.download(self.weights, part, progress=progress, report=report)
         wrong = difference(part, self.weights, trust=self.trust)
         if wrong:
             urls.discard(part)

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from lightsam_plugins.errors import Cancelled
 from lightsam_plugins.weights.failures import NETWORK, Failed, check_space, not_stored
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+    from typing import TypeAlias
 
     from lightsam_plugins.registry import WeightFile
+
+    Report: TypeAlias = Callable[[int, int], bool | None]
 
 TIMEOUT = 30.0  # seconds without a byte
 TRIES = 4  # in a row without progress
@@ -28,10 +33,11 @@ class _Cut(Exception):
     """The connection failed in a way that may pass."""
 
 
-def download(weights: WeightFile, part: Path, *, progress: bool) -> None:
+def download(weights: WeightFile, part: Path, *, progress: bool, report: Report | None = None) -> None:
     """Download into `part`, going on from what is there.
 
     Raises:
+        Cancelled: `report` returned False.
         Failed: The server refuses, has a file of another size, or is not reached; or the disk is full or
             read-only. The bytes that came stay in `part`, unless they are of another file.
     """
@@ -40,7 +46,7 @@ def download(weights: WeightFile, part: Path, *, progress: bool) -> None:
         try:
             have = part.stat().st_size if part.exists() else 0
             check_space(part.parent, weights.size - have)
-            _receive(weights, part, have, progress)
+            _receive(weights, part, have, progress, report)
             return
         except _Cut as error:
             size = part.stat().st_size if part.exists() else 0
@@ -52,7 +58,7 @@ def download(weights: WeightFile, part: Path, *, progress: bool) -> None:
             raise not_stored(error, part.parent) from error
 
 
-def _receive(weights: WeightFile, part: Path, have: int, progress: bool) -> None:
+def _receive(weights: WeightFile, part: Path, have: int, progress: bool, report: Report | None) -> None:
     """One request: the rest of the file, or all of it where the server does not know where to go on."""
     from tqdm import tqdm
 
@@ -80,6 +86,8 @@ def _receive(weights: WeightFile, part: Path, have: int, progress: bool) -> None
                     raise Failed(f"a file of more than {weights.size} bytes", NETWORK, wrong=True)
                 file.write(chunk)
                 bar.update(len(chunk))
+                if report is not None and report(have, total or weights.size) is False:
+                    raise Cancelled(f"the download of {weights.filename} was stopped after {have} bytes")
     whole = total or weights.size
     if have < whole:
         raise _Cut(f"the connection was cut after {have} of {whole} bytes")

@@ -1,0 +1,395 @@
+"""What the panel, the mouse and the keys do, on a viewer with or without a window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from napari.layers import Image, Labels, Points, Shapes
+from psygnal import Signal
+
+from lightsam_napari import gestures
+from lightsam_napari.batch import Batch
+from lightsam_napari.engine import GRANULARITIES, Engine, Found, Granularity
+from lightsam_napari.hover import Hover
+from lightsam_napari.layers import NEGATIVE, POSITIVE
+from lightsam_napari.models import Models
+from lightsam_napari.mouse import Mouse
+from lightsam_napari.pixels import Contrast, Picture, channels, picture
+from lightsam_napari.preferences import Preferences
+from lightsam_napari.prompts import Prompts
+from lightsam_napari.session import Session
+from lightsam_napari.worker import Deliver, Worker
+from lightsam_plugins.errors import InputError, LightSamError
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+
+class Controller:
+    """A session on one image at a time, and the model beside it.
+
+    Args:
+        viewer: A viewer, or its model.
+        deliver: Runs a function on the window's thread, soon; may be called from any thread.
+        preferences: Model, device, memory and hover at the start.
+    """
+
+    changed = Signal(description="Something that the panel shows is different.")
+    message = Signal(str, description="One sentence for the user.")
+    busy = Signal(
+        str, int, int, description="A long job: its name, steps done, steps in all; 0 of 0 at its end."
+    )
+
+    def __init__(self, viewer: ViewerModel, deliver: Deliver, preferences: Preferences | None = None) -> None:
+        self.preferences = preferences or Preferences()
+        self.viewer = viewer
+        self.worker = Worker(deliver)
+        self.models = Models(self.preferences, deliver, self._on_model)
+        self.engine = Engine(self.models.load_first, self.preferences.cache_mb * 1_000_000, self._on_reading)
+        self.batch = Batch(self)
+        self.mouse = Mouse(self)
+        self.hover = Hover(self, self.preferences.hover)
+        self.session: Session | None = None
+        self.protect, self.one_click, self.mix = True, False, False
+        self.granularity: Granularity = "best"
+        self.candidate: Found | None = None
+        self._contrast: Contrast = "as shown"
+        self._versions: dict[Image, int] = {}
+        self.extend_next = False  # the next click belongs to the object that was kept last
+        self._keep_next = False
+        viewer.layers.events.removed.connect(self._on_removed)
+        viewer.dims.events.point.connect(self._on_view)
+        viewer.dims.events.order.connect(self._on_view)
+        viewer.dims.events.ndisplay.connect(self._on_view)
+
+    @property
+    def image(self) -> Image | None:
+        """The image that is segmented."""
+        return self.session.image if self.session else None
+
+    @image.setter
+    def image(self, image: Image | None) -> None:
+        if image == self.image:
+            return
+        self._close_session()
+        if image is not None:
+            self.session = Session(self.viewer, image)
+            self.session.prompts.edited.connect(self._on_edited)
+            self.session.prompts.opened.connect(self._on_opened)
+            image.events.data.connect(self._on_data)
+            image.events.contrast_limits.connect(self._on_view)
+            self.encode()
+        self.changed.emit()
+
+    @property
+    def labels(self) -> Labels | None:
+        """Where finished objects go; None for a new layer."""
+        return self.session.labels if self.session else None
+
+    @labels.setter
+    def labels(self, labels: Labels | None) -> None:
+        session = self.require_session()
+        try:
+            session.labels = labels
+        except LightSamError as error:
+            self.message.emit(str(error))
+        self.changed.emit()
+
+    @property
+    def contrast(self) -> Contrast:
+        """How values become brightness."""
+        return self._contrast
+
+    @contrast.setter
+    def contrast(self, contrast: Contrast) -> None:
+        self._contrast = contrast
+        self._on_view()
+
+    @property
+    def polarity(self) -> str:
+        """Of the next click or scribble."""
+        return self.session.prompts.polarity if self.session else POSITIVE
+
+    @polarity.setter
+    def polarity(self, polarity: str) -> None:
+        self.require_session().prompts.polarity = polarity
+        self.changed.emit()
+
+    def set_mix(self, on: bool) -> None:
+        """Add the other visible channels, in their colours, or not."""
+        self.mix = on
+        self._on_view()
+
+    def picture(self) -> Picture:
+        """The plane that is shown.
+
+        Raises:
+            LightSamError: There is no image, or no plane of it is shown.
+        """
+        image = self.require_session().image
+        layers = channels(image, self.viewer.layers) if self.mix else [image]
+        return picture(layers, self.viewer.dims, self._contrast, self._versions)
+
+    def shown(self) -> Picture | None:
+        """The plane that is shown; None where there is none, and the user is told why."""
+        try:
+            return self.picture()
+        except LightSamError as error:
+            self.message.emit(str(error))
+            return None
+
+    def click(self, data: Sequence[float], polarity: str | None = None) -> None:
+        """A click at data coordinates of the image, as if by the mouse."""
+        prompts = self.require_session().prompts
+        usual, prompts.polarity = prompts.polarity, polarity or prompts.polarity
+        prompts.open_points().add(tuple(data))
+        prompts.polarity = usual
+
+    def flip_polarity(self) -> None:
+        """Turn "this" into "not this" for the next clicks, and back."""
+        self.polarity = NEGATIVE if self.polarity == POSITIVE else POSITIVE
+
+    def cycle_granularity(self) -> None:
+        """The best mask, the smallest of three, the middle one, the largest, and again."""
+        place = GRANULARITIES.index(self.granularity) + 1
+        self.set_granularity(GRANULARITIES[place % len(GRANULARITIES)])
+
+    def set_granularity(self, granularity: Granularity) -> None:
+        """Which of the masks that a model offers is taken."""
+        self.granularity = granularity
+        self.refresh()
+        self.changed.emit()
+
+    def discard(self) -> None:
+        """Take the prompts of this plane away, and the candidate with them."""
+        session, shown = self.require_session(), self.shown()
+        if shown is None:
+            return
+        session.prompts.restore(session.prompts.without(shown.plane, session.prompts.snapshot()))
+        session.step()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Find the object of the present prompts again; without prompts there is no candidate."""
+        self.worker.cancel("hover")
+        if self.session is None:
+            return
+        try:
+            shown = self.picture()
+        except LightSamError as error:
+            self._clear(str(error))
+            return
+        prompts = self.session.prompts.collect(shown.plane)
+        if not prompts:
+            self._clear("")
+            return
+        if (
+            (known := self.hover.found) is not None
+            and known.prompts == prompts
+            and self.granularity == "best"
+        ):
+            self._on_found(shown, known)
+            return
+        self.submit("prompt", shown, prompts, self._on_found)
+
+    def commit(self) -> None:
+        """Keep the candidate as an object; where it is not there yet, as soon as it is."""
+        if self.candidate is None:
+            self._keep_next = self.worker.busy("prompt")
+            if not self._keep_next:
+                self.message.emit("There is nothing to keep yet: click on an object first.")
+            return
+        session, found = self.require_session(), self.candidate
+        self._keep_next, self.candidate = False, None
+        try:
+            count = session.write(self.picture().plane, [found], protect=self.protect, clear=True)
+        except LightSamError as error:
+            self.candidate = found
+            self.message.emit(str(error))
+            return
+        session.preview.hide()
+        self.hover.found = None
+        if not count:
+            self.message.emit("All of it belongs to other objects: choose overwrite to replace them.")
+        self.changed.emit()
+
+    def reopen(self) -> bool:
+        """Take the last object back to its prompts, to go on with them; whether there was one."""
+        return self.require_session().ends_with_object and self.undo()
+
+    def undo(self) -> bool:
+        """Take one step back; whether there was one."""
+        return self._stepped(self.session is not None and self.session.undo())
+
+    def redo(self) -> bool:
+        """Make the step again that was taken back last; whether there was one."""
+        return self._stepped(self.session is not None and self.session.redo())
+
+    def cancel(self) -> None:
+        """Stop whatever is going on."""
+        self.worker.cancel()
+        self.models.cancel()
+        self.busy.emit("", 0, 0)
+        self.message.emit("Stopped.")
+        self.changed.emit()
+
+    def change_model(self, name: str, device: str, *, accept_licence: str | None = None) -> None:
+        """Load another model beside the present one, and take it when it is there; see `Models.change`."""
+        self.message.emit(f"Loading {name}; the present model works meanwhile.")
+        self.busy.emit(name, 0, 1)
+        self.models.change(
+            name,
+            device,
+            accept_licence=accept_licence,
+            failed=self._on_model_failed,
+            tell=lambda done, total: self.busy.emit(name, done, total),
+        )
+
+    def encode(self) -> None:
+        """Read the plane that is shown, so that the first click is answered at once."""
+        shown = self.shown()
+        if shown is None:
+            return
+        self.worker.submit(
+            "encode", lambda ticket: self.engine.embedding(shown, ticket), lambda _: None, self.fail
+        )
+
+    def close(self, timeout: float | None = 0) -> None:
+        """Stop all jobs, let go of the viewer, and take the helping layers away."""
+        self.worker.close(timeout)
+        self.models.cancel()
+        self.viewer.layers.events.removed.disconnect(self._on_removed)
+        for event in ("point", "order", "ndisplay"):
+            getattr(self.viewer.dims.events, event).disconnect(self._on_view)
+        self._close_session()
+
+    def require_session(self) -> Session:
+        """The session.
+
+        Raises:
+            InputError: No image is chosen.
+        """
+        if self.session is None:
+            raise InputError("no image is chosen", expected="an image layer", hint="Open an image first.")
+        return self.session
+
+    def submit(
+        self, kind: Literal["prompt", "hover"], shown: Picture, prompts: Prompts,
+        done: Callable[[Picture, Found], None],
+    ) -> None:  # fmt: skip
+        """Have the object of some prompts found; `done` gets it on the window's thread."""
+        granularity = self.granularity
+        self.worker.submit(
+            kind,
+            lambda ticket: self.engine.segment(shown, prompts, granularity, ticket),
+            lambda found: done(shown, found),
+            self.fail,
+        )
+
+    def _stepped(self, done: bool) -> bool:
+        if done:
+            self.refresh()
+            self.changed.emit()
+        return done
+
+    def _clear(self, message: str) -> None:
+        self.worker.cancel("prompt")
+        self.candidate, self._keep_next = None, False
+        if self.session is not None:
+            self.session.preview.hide()
+        if message:
+            self.message.emit(message)
+        self.changed.emit()
+
+    def _on_edited(self) -> None:
+        session = self.require_session()
+        if self.extend_next:
+            self.extend_next = False
+            session.extend()
+        if session.step():
+            self.refresh()
+
+    def _on_opened(self, layer: Points | Shapes) -> None:
+        gestures.attach(self, layer)
+
+    def _on_found(self, shown: Picture, found: Found) -> None:
+        session = self.session
+        if session is None or session.prompts.collect(shown.plane) != found.prompts:
+            return
+        if self.picture().key != shown.key:
+            return
+        self.candidate = found
+        session.preview.show(found.crop, shown.plane)
+        self.message.emit(f"{found.crop[2].sum()} pixels, score {found.score:.2f} ({found.model}).")
+        if self.one_click or self._keep_next:
+            self.commit()
+        self.changed.emit()
+
+    def fail(self, error: Exception) -> None:
+        """Tell what went wrong with a job."""
+        self.busy.emit("", 0, 0)
+        self.candidate, self._keep_next = None, False
+        self.message.emit(
+            str(error) if isinstance(error, LightSamError) else f"{type(error).__name__}: {error}"
+        )
+        self.changed.emit()
+
+    def _on_model_failed(self, text: str) -> None:
+        self.busy.emit("", 0, 0)
+        self.message.emit(text)
+        self.changed.emit()
+
+    def _on_model(self) -> None:
+        """Another model is loaded."""
+        self.busy.emit("", 0, 0)
+        self.message.emit(f"{self.models.name} is ready.")
+        self.engine.model = self.models.current
+        self.hover.found = None
+        if self.session is not None:
+            self.encode()
+            self.refresh()
+        self.changed.emit()
+
+    def _on_reading(self, started: bool) -> None:
+        self.worker.deliver(lambda: self.busy.emit("reading the image", 0, int(started)))
+
+    def _on_view(self) -> None:
+        """Another plane or another brightness is shown."""
+        if self.session is None:
+            return
+        self.hover.found = None
+        self.candidate = None
+        self.session.preview.hide()
+        self.encode()
+        self.refresh()
+
+    def _on_data(self) -> None:
+        image = self.require_session().image
+        self._versions[image] = self._versions.get(image, 0) + 1
+        self._on_view()
+
+    def _on_removed(self, event: Any) -> None:
+        layer = event.value
+        self._versions.pop(layer, None)
+        if self.session is None:
+            return
+        if layer == self.session.image:  # not `is`: napari hands panels proxies of its layers
+            self.image = None
+        elif self.session.forget(layer):
+            self.session.step()
+            self.refresh()
+        self.changed.emit()
+
+    def _close_session(self) -> None:
+        if self.session is None:
+            return
+        session, self.session = self.session, None
+        self.worker.cancel()
+        self.candidate, self._keep_next, self.hover.found = None, False, None
+        session.prompts.edited.disconnect(self._on_edited)
+        session.prompts.opened.disconnect(self._on_opened)
+        session.image.events.data.disconnect(self._on_data)
+        session.image.events.contrast_limits.disconnect(self._on_view)
+        session.close()
+        self.busy.emit("", 0, 0)

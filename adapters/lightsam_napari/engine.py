@@ -1,0 +1,165 @@
+"""The model and the planes it has read; everything here runs on the worker's thread."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from lightsam_napari.prompts import Prompts
+from lightsam_plugins.errors import Cancelled
+
+if TYPE_CHECKING:
+    from lightsam_napari.pixels import Picture
+    from lightsam_napari.worker import Ticket
+    from lightsam_plugins.segmenter import Segmenter
+    from lightsam_plugins.types import Embedding
+    from lightsam_plugins.upsample import Crop
+
+Granularity = Literal["best", "small", "medium", "large"]
+GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
+_AT_ONCE = 16  # objects between two looks at whether the job is still wanted
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Found:
+    """One object: its pixels, how sure the model is, and what was asked."""
+
+    crop: Crop
+    score: float
+    model: str
+    prompts: Prompts
+
+
+class EmbeddingCache:
+    """The planes read last, up to a number of bytes; the last one is kept whatever its size."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._kept: OrderedDict[Any, Embedding] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return sum(embedding.nbytes for embedding in self._kept.values())
+
+    def get(self, key: Any) -> Embedding | None:
+        """An embedding that is kept, now the youngest."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
+
+    def put(self, key: Any, embedding: Embedding) -> None:
+        """Keep an embedding; the ones used longest ago go."""
+        self._kept[key] = embedding
+        self._kept.move_to_end(key)
+        while self.nbytes > self.limit and len(self._kept) > 1:
+            self._kept.popitem(last=False)
+
+    def clear(self) -> None:
+        """Keep nothing."""
+        self._kept.clear()
+
+
+class Engine:
+    """A model, loaded at the first job, and the embeddings it made.
+
+    Args:
+        load: Makes the model.
+        cache_bytes: How much memory embeddings may take.
+        reading: Called with the ticket and whether a plane is being read, at the start and at the end.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Segmenter],
+        cache_bytes: int,
+        reading: Callable[[bool], None] = lambda _: None,
+    ) -> None:
+        self.cache = EmbeddingCache(cache_bytes)
+        self.model: Segmenter | None = None
+        self._load, self._reading = load, reading
+
+    def ready(self) -> Segmenter:
+        """The model, loaded where it was not yet."""
+        if self.model is None:
+            self.model = self._load()
+        return self.model
+
+    def embedding(self, picture: Picture, ticket: Ticket) -> Embedding:
+        """A plane encoded, or taken from the cache.
+
+        Raises:
+            Cancelled: Nobody waits for it any more.
+        """
+        model = self.model
+        key = (picture.key, model and model.name, model and str(model.device))
+        if (kept := self.cache.get(key)) is not None:
+            return kept
+        self._reading(True)
+        try:
+            model = self.ready()
+            image = picture.read()
+            if ticket.cancelled:
+                raise Cancelled("reading the image was stopped")
+            embedding = model.embed(image)
+        finally:
+            self._reading(False)
+        self.cache.put((picture.key, model.name, str(model.device)), embedding)
+        return embedding
+
+    def segment(self, picture: Picture, prompts: Prompts, granularity: Granularity, ticket: Ticket) -> Found:
+        """The object that some prompts point at."""
+        embedding, model = self._encoded(picture, ticket)
+        asked = prompts.arguments(model.spec, embedding.frame)
+        masks = model.segment(embedding, **asked, multimask=granularity != "best")
+        row = 0
+        if granularity != "best":
+            by_size = masks.areas.argsort(kind="stable")
+            row = int(by_size[min(GRANULARITIES.index(granularity) - 1, len(by_size) - 1)])
+        return Found(masks.crops()[row], float(masks.scores[row]), model.name, prompts)
+
+    def several(self, picture: Picture, prompts: Sequence[Prompts], ticket: Ticket) -> list[Found]:
+        """The objects of many prompts, all boxes or all single clicks, in their order.
+
+        Raises:
+            Cancelled: It was stopped.
+        """
+        embedding, model = self._encoded(picture, ticket)
+        found: list[Found] = []
+        for start in range(0, len(prompts), _AT_ONCE):
+            if not ticket.progress(start, len(prompts)):
+                raise Cancelled(f"stopped after {start} of {len(prompts)} objects", partial=found)
+            some = prompts[start : start + _AT_ONCE]
+            boxes = [one.box for one in some if one.box is not None]
+            if boxes:
+                masks = model.segment(embedding, boxes=boxes)
+            else:
+                masks = model.segment(embedding, points=[list(one.points) for one in some])
+            rows = zip(masks.crops(), masks.scores, some, strict=True)
+            found += [Found(crop, float(score), model.name, one) for crop, score, one in rows]
+        return found
+
+    def everything(self, picture: Picture, ticket: Ticket) -> list[Found]:
+        """All objects of a plane, the smallest first: where masks overlap, none hides what lies in it.
+
+        Raises:
+            Cancelled: It was stopped.
+        """
+        embedding, model = self._encoded(picture, ticket)
+        masks = model.everything(embedding, progress=ticket.progress)
+        by_size = masks[masks.areas.argsort(kind="stable")]
+        rows = zip(by_size.crops(), by_size.scores, strict=True)
+        return [Found(crop, float(score), model.name, Prompts()) for crop, score in rows]
+
+    def _encoded(self, picture: Picture, ticket: Ticket) -> tuple[Embedding, Segmenter]:
+        """A plane and the model that encoded it, which may be replaced by another at any moment."""
+        while True:
+            embedding = self.embedding(picture, ticket)
+            model = self.ready()
+            if embedding.model == model.name:
+                return embedding.to(model.device), model

@@ -1,0 +1,260 @@
+"""Prompts become masks by themselves, and masks objects, in every kind of image; no window is needed."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bench import bench
+from discs import CASES, MIDDLE, RADIUS, disc, iou, look_at, plane, stack
+from napari.components import ViewerModel
+
+
+def two_discs() -> np.ndarray:
+    """Discs at (50, 40) and (50, 110), (120, 160)."""
+    return np.maximum(plane(column=40), plane(column=110))
+
+
+def rectangle(row0: float, column0: float, row1: float, column1: float) -> np.ndarray:
+    """The four corners of a box in data coordinates."""
+    return np.array([[row0, column0], [row0, column1], [row1, column1], [row1, column0]])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_click_finds_the_disc(name: str, tmp_path: Path) -> None:
+    """In every kind of image one click gives the disc's mask by itself; kept, it lies in the data at its place."""
+    case = CASES[name]
+    viewer, image = case.open(tmp_path)
+    with bench(viewer) as b:
+        b.controller.image = image
+        b.controller.click(case.centre)
+        b.settle()
+        b.controller.commit()
+
+        kept = np.asarray(b.label())
+        truth = disc(image, case)
+        shown = np.zeros_like(truth)
+        plane_of = b.controller.picture().plane
+        rows, columns = np.indices(plane_of.shape).reshape(2, -1)
+        shown[plane_of.index(rows, columns)] = True
+
+        assert iou(kept > 0, truth & shown) > 0.9
+        assert not kept[~shown].any()
+        assert kept.dtype == np.int32
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_candidate_covers_the_disc_in_the_world(name: str, tmp_path: Path) -> None:
+    """The shown candidate's own pixels, taken to the world and back into the image, are those of the disc."""
+    case = CASES[name]
+    viewer, image = case.open(tmp_path)
+    with bench(viewer) as b:
+        b.controller.image = image
+        b.controller.click(case.centre)
+        b.settle()
+        layer = b.controller.session.preview.layer
+
+        places = np.argwhere(np.asarray(layer.data) > 0)
+        data = np.array([image.world_to_data(layer.data_to_world(place)) for place in places])
+        mask = np.zeros(disc(image, case).shape, bool)
+        mask[tuple(np.rint(data).astype(int).T)] = True
+
+        inside = disc(image, case)[tuple(np.rint(data).astype(int).T)]
+        assert inside.mean() > 0.93
+        assert abs(mask.sum() - np.pi * RADIUS**2) < 0.12 * np.pi * RADIUS**2
+        assert layer.visible
+
+
+def test_every_kind_of_prompt_finds_the_disc() -> None:
+    """A box, a polygon, a lasso's polygon and a scribble each find the disc they are about."""
+    viewer = ViewerModel()
+    image = viewer.add_image(two_discs())
+    truth = plane(column=110) > 0.5
+    angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    ring = np.stack([50 + 25 * np.sin(angles), 110 + 25 * np.cos(angles)], 1)
+    with bench(viewer) as b:
+        b.controller.image = image
+        shapes = b.controller.session.prompts.open_shapes()
+        for kind, corners in {
+            "rectangle": rectangle(26, 86, 74, 134),
+            "polygon": ring,
+            "path": np.array([[50.0, 98.0], [52.0, 110.0], [48.0, 122.0]]),
+        }.items():
+            shapes.add(corners, shape_type=kind)
+            b.settle()
+
+            assert b.controller.candidate is not None, f"{kind}: {b.messages}"
+            x0, y0, mask = b.controller.candidate.crop
+            found = np.zeros_like(truth)
+            found[y0 : y0 + mask.shape[0], x0 : x0 + mask.shape[1]] = mask
+            assert iou(found, truth) > 0.85, kind
+            b.controller.discard()
+
+
+def test_negative_clicks_take_away_and_moves_and_deletions_count() -> None:
+    """After a click between two discs' colours, edits of the clicks change the mask without any key."""
+    viewer = ViewerModel()
+    image = viewer.add_image(two_discs())
+    with bench(viewer) as b:
+        b.controller.image = image
+        b.controller.click((50, 40))
+        b.settle()
+        first = b.controller.candidate
+        points = b.controller.session.prompts.points
+
+        points.data = np.array([[50.0, 110.0]])  # moved
+        b.settle()
+        second = b.controller.candidate
+        assert first.crop[0] < 40 < second.crop[0]
+
+        b.controller.click((50, 40), "negative")
+        b.settle()
+        assert b.controller.candidate.prompts.labels == (1, 0)
+        assert list(points.features["polarity"]) == ["positive", "negative"]
+        assert [str(symbol) for symbol in points.symbol] == ["disc", "cross"]
+
+        points.selected_data = {0, 1}
+        points.remove_selected()
+        b.settle()
+        assert b.controller.candidate is None
+        assert not b.controller.session.preview.layer.visible
+
+
+def test_hover_shows_and_a_click_keeps_what_was_shown() -> None:
+    """A preview follows the mouse; the click at the same place takes it over without asking the model again."""
+    viewer = ViewerModel()
+    image = viewer.add_image(two_discs())
+    with bench(viewer) as b:
+        b.controller.image = image
+        b.controller.hover.at((50, 40))
+        b.settle()
+        assert b.controller.session.preview.layer.visible
+        assert b.controller.candidate is None
+        shown = b.controller.hover.found
+
+        b.controller.click((50, 40))
+        assert b.controller.candidate is shown
+        b.controller.hover.at((50, 110))
+        b.settle()
+        assert b.controller.candidate is shown
+
+        b.controller.discard()
+        b.controller.hover.at((500, 500))
+        b.settle()
+        assert not b.controller.session.preview.layer.visible
+
+
+def test_undo_and_redo_of_prompts_and_objects() -> None:
+    """Steps go back one by one: object, second click, first click; and forth again, table and pixels included."""
+    viewer = ViewerModel()
+    image = viewer.add_image(two_discs())
+    with bench(viewer) as b:
+        c = b.controller
+        c.image = image
+        c.click((50, 40))
+        c.click((55, 45))
+        b.settle()
+        c.commit()
+        assert len(c.session.prompts.snapshot().points) == 0
+        assert len(c.labels.features) == 1
+        kept = b.label().copy()
+
+        assert c.undo()
+        b.settle()
+        assert not b.label().any()
+        assert len(c.labels.features) == 0
+        assert len(c.session.prompts.snapshot().points) == 2
+        assert c.candidate is not None
+        assert c.undo()
+        assert len(c.session.prompts.snapshot().points) == 1
+        assert c.undo()
+        b.settle()
+        assert c.candidate is None
+        assert not c.undo()
+
+        assert c.redo()
+        assert c.redo()
+        assert c.redo()
+        assert not c.redo()
+        b.settle()
+        assert (b.label() == kept).all()
+        assert len(c.labels.features) == 1
+        assert c.candidate is None
+
+
+def test_one_click_an_object_and_corrections_of_the_last() -> None:
+    """With one click an object, two clicks are two objects; taken back, the last one goes on with its prompts."""
+    viewer = ViewerModel()
+    image = viewer.add_image(two_discs())
+    with bench(viewer) as b:
+        c = b.controller
+        c.image, c.one_click = image, True
+        for column in (40, 110):
+            c.click((50, column))
+            b.settle()
+        assert set(np.unique(b.label())) == {0, 1, 2}
+
+        c.one_click = False
+        assert c.reopen()
+        b.settle()
+        assert set(np.unique(b.label())) == {0, 1}
+        assert c.candidate.prompts.points == ((110.5, 50.5),)
+
+
+def test_older_objects_are_protected_unless_asked() -> None:
+    """Keep leaves the pixels of older objects; overwrite takes them."""
+    viewer = ViewerModel()
+    image = viewer.add_image(plane())
+    labels = viewer.add_labels(np.zeros((120, 160), np.int32))
+    labels.data[:, :90] = 7
+    with bench(viewer) as b:
+        c = b.controller
+        c.image, c.labels = image, labels
+        c.click((50, 90))
+        b.settle()
+        c.commit()
+        assert (labels.data[:, :90] == 7).all()
+        assert set(np.unique(labels.data[:, 90:])) == {0, 8}
+
+        c.undo()
+        b.settle()
+        c.protect = False
+        c.commit()
+        assert iou(labels.data == 8, plane() > 0.5) > 0.9
+
+
+def test_objects_are_described_in_the_table() -> None:
+    """Each object has its number, model, score and prompts, from which it can be made again."""
+    viewer = ViewerModel()
+    image = viewer.add_image(stack())
+    look_at(viewer, image, MIDDLE)
+    with bench(viewer) as b:
+        b.controller.image = image
+        b.controller.click(MIDDLE)
+        b.settle()
+        b.controller.commit()
+
+        row = b.controller.labels.features.iloc[0]
+        assert (row["index"], row["model"]) == (1, "nano")
+        assert 0.5 < row["score"] <= 1
+        assert json.loads(row["prompts"]) == {
+            "plane": [2, 0, 0], "axes": [1, 2], "points": [[90.5, 50.5]], "labels": [1],
+        }  # fmt: skip
+
+
+def test_granularities_are_three_sizes() -> None:
+    """The three candidates come in the order of their size, and the key goes round."""
+    viewer = ViewerModel()
+    image = viewer.add_image(two_discs())
+    with bench(viewer) as b:
+        b.controller.image = image
+        b.controller.click((50, 40))
+        b.settle()
+        sizes = []
+        for _ in range(3):
+            b.controller.cycle_granularity()
+            b.settle()
+            sizes.append(int(b.controller.candidate.crop[2].sum()))
+        assert sizes == sorted(sizes)
+        b.controller.cycle_granularity()
+        assert b.controller.granularity == "best"
