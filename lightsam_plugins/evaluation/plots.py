@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 from lightsam_plugins.evaluation.report import Report
 from lightsam_plugins.replacing import replacing
@@ -66,8 +66,9 @@ def latency(reports: Sequence[Report]) -> Figure:
             axes.annotate(name, (x, y), textcoords="offset points", xytext=(6, 4), fontsize=8)
     axes.set(xscale="log", ylim=(0, 100), xlabel="milliseconds an image (median)", ylabel="mIoU, %")
     axes.margins(x=0.25)
-    for axis in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-        axis(ScalarFormatter())
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_formatter(NullFormatter())
     _finish(axes, reports)
     return figure
 
