@@ -63,7 +63,7 @@ def decoding(predictor: Any, ours: ls.Segmenter, count: int, bar: float | None, 
     return Case(work, bar, theirs, lambda: ours.segment(encoded, boxes=asked).crops(), same, 1e-4, rounds)
 
 
-def one_box(sam: Any, predictor: Any, ours: ls.Segmenter, bar: float | None) -> Case:
+def one_box(sam: Any, ours: ls.Segmenter, bar: float | None) -> Case:
     """One box on an encoded photo, to low-resolution logits."""
     image, asked = photo(1024, 1024), boxes(1, 1024, 1024)
     encoded = ours.embed(image)
@@ -120,5 +120,5 @@ def predictor_cases(
 ) -> Iterator[Case]:
     """Encoding, one box and 64 boxes; `bars` names ``encode``, ``box`` and ``boxes``."""
     yield encoding(predictor, ours, bars.get("encode"), features)
-    yield one_box(sam, predictor, ours, bars.get("box"))
+    yield one_box(sam, ours, bars.get("box"))
     yield decoding(predictor, ours, 64, bars.get("boxes"), rounds=3)
