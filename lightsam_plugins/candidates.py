@@ -18,7 +18,7 @@ from lightsam_plugins.boxes import IntArray, cut_by_crop, nms
 from lightsam_plugins.everything_options import EverythingOptions
 from lightsam_plugins.low_res import low_res_boxes, stability_scores
 from lightsam_plugins.point_grid import CropBox
-from lightsam_plugins.types import LOW_RES, BoolArray, Decoded, FloatArray, Frame
+from lightsam_plugins.types import LOW_RES, Decoded, FloatArray, Frame
 
 Decoder = Callable[[FloatArray], Decoded]
 
