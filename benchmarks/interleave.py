@@ -1,4 +1,4 @@
-"""Two implementations of one task, timed in turns in one process, on equal weights, after their outputs were compared."""
+"""Two implementations of one task, timed in turns in one process on equal weights, outputs compared first."""
 
 from __future__ import annotations
 

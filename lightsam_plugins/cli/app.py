@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lightsam_plugins.cli import demo, doctor, everything, models, segment
+from lightsam_plugins.cli import bench, demo, doctor, everything, models, segment
 from lightsam_plugins.cli.output import ERROR, INTERRUPTED, print_error, say
 from lightsam_plugins.errors import LightSamError
 
@@ -93,6 +93,6 @@ def build_app() -> typer.Typer:
         "Exit codes: 0 fine, 1 an error, 2 wrong use, 3 some images failed, 130 interrupted.",
     )
     app.callback()(_root)
-    for module in (demo, segment, everything, models, doctor):
+    for module in (demo, segment, everything, models, bench, doctor):
         module.register(app)
     return app
