@@ -42,7 +42,8 @@ def boxes(count: int, width: int, height: int) -> npt.NDArray[np.float32]:
     random = np.random.default_rng(0)
     size = random.uniform(0.05, 0.3, (count, 2))
     corner = random.uniform(0, 1 - size)
-    return (np.concatenate([corner, corner + size], 1) * np.tile([width, height], 2)).astype(np.float32)
+    pixels = np.concatenate([corner, corner + size], 1) * np.tile([width, height], 2)
+    return np.asarray(pixels, np.float32)
 
 
 def ellipses(count: int, side: int = 256) -> npt.NDArray[np.float32]:
@@ -52,4 +53,4 @@ def ellipses(count: int, side: int = 256) -> npt.NDArray[np.float32]:
         1 - ((x - (x0 + x1) / 2) / (x1 - x0) * 2) ** 2 - ((y - (y0 + y1) / 2) / (y1 - y0) * 2) ** 2
         for x0, y0, x1, y1 in boxes(count, side, side * 2 // 3)
     ]
-    return np.stack(masks).clip(-20, 20).astype(np.float32)
+    return np.asarray(np.stack(masks).clip(-20, 20), np.float32)

@@ -47,7 +47,7 @@ class View:
     @property
     def clicked(self) -> bool:
         """Whether it is asked by clicks, and not by what was detected."""
-        return self.points.shape[1] == 2
+        return bool(self.points.shape[1] == 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,8 @@ class Candidates:
         frame = self.view.frame
         cells = (frame.to_input(self.view.points[clicks]) * LOW_RES / frame.side).astype(np.intp)
         x, y = cells.clip(0, LOW_RES - 1).T
-        return clicks[~self._known[y, x]]
+        needed: IntArray = clicks[~self._known[y, x]]
+        return needed
 
     def _remember(self, masks: FloatArray) -> None:
         frame = self.view.frame

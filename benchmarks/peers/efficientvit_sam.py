@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from efficientsam.models.efficientvit.sam import EfficientViTSamPredictor
@@ -20,6 +21,6 @@ def cases(folder: Path) -> Iterator[Case]:
     for name in ("efficientvit-sam-l0", "efficientvit-sam-xl0"):
         sam = fill(create_efficientvit_sam_model(name, pretrained=False))
         ours, predictor = load(name, sam, folder), EfficientViTSamPredictor(sam)
-        yield encoding(predictor, ours, 1.2, lambda predictor=predictor: predictor.features)
+        yield encoding(predictor, ours, 1.2, partial(getattr, predictor, "features"))
         if name.endswith("-l0"):
             yield one_box(sam, ours, None)

@@ -36,15 +36,19 @@ def everything(sam: object, ours: ls.Segmenter) -> Case:
     image = photo(1024, 1024)
     clicks = (np.mgrid[:16, :16].reshape(2, -1).T[:, None, ::-1] + 0.5) * 64
     some = ours.segment(image, points=clicks[::16], multimask=True).scores
-    limits = {"pred_iou_thresh": float(np.quantile(some, 0.65)), "stability_score_thresh": 1e-6}
-    generator = SamAutomaticMaskGenerator(sam, points_per_side=16, **limits)
+    best, stable = float(np.quantile(some, 0.65)), 1e-6
+    generator = SamAutomaticMaskGenerator(
+        sam, points_per_side=16, pred_iou_thresh=best, stability_score_thresh=stable
+    )
 
     def theirs() -> list[dict[str, npt.NDArray[np.bool_]]]:
         found: list[dict[str, npt.NDArray[np.bool_]]] = generator.generate(image)
         return found
 
     def work() -> ls.Masks:
-        masks = ours.everything(image, points_per_side=16, **limits)
+        masks = ours.everything(
+            image, points_per_side=16, pred_iou_thresh=best, stability_score_thresh=stable
+        )
         masks.rle()
         return masks
 

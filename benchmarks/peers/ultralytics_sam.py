@@ -20,7 +20,7 @@ PACKAGES = ["ultralytics"]
 def cases(folder: Path) -> Iterator[Case]:
     """A whole call on an image that is new to both; checkpoints are written to `folder`."""
     os.environ |= {"YOLO_CONFIG_DIR": str(folder), "YOLO_OFFLINE": "true"}
-    from ultralytics import SAM
+    from ultralytics.models import SAM
 
     from lightsam_plugins.models.mobile_sam import build
     from tests.golden.golden_recipe import keys, parameter
