@@ -8,6 +8,11 @@ INSTALL := $(BIN)/uv pip install --python $(BIN)/python --constraints constraint
 SUITE := build/suite
 WHEEL_PYTHON := build/venv/bin/python
 ARGS ?=
+# Other implementations that `make bench` compares with: modules of benchmarks/peers, and what they need.
+PEERS := mobile-sam efficientvit-sam sam
+PACKAGES_mobile-sam := mobilesam-lite==0.1.2 timm==1.0.31
+PACKAGES_efficientvit-sam := efficientsam==1.0.0
+PACKAGES_sam := segment-anything==1.0
 
 .PHONY: help venv demo test check format bench docs wheel clean
 
@@ -17,8 +22,8 @@ help:
 	@echo "make test    build the wheel and test it installed; ARGS go to pytest: make test ARGS='-k masks'"
 	@echo "make check   ruff and mypy"
 	@echo "make format  let ruff rewrite what it can"
-	@echo "make bench   time encoding and prompts"
 	@echo "make docs    write the tables of docs/models.md; ARGS=--pictures draws its pictures as well"
+	@echo "make bench   time it, and other implementations on the same weights; ARGS='--rounds 3 --only encode'"
 	@echo "make clean   remove .venv and everything built"
 
 venv: $(BIN)/.dev
@@ -44,7 +49,7 @@ demo: $(BIN)/.core
 
 # The wheel is built from the source distribution, and the tests are taken from there: both are proven complete.
 wheel: $(BIN)/.dev
-	rm -rf build dist
+	rm -rf build/suite build/venv dist
 	$(BIN)/uv build --quiet --python $(BIN)/python --out-dir dist
 	$(BIN)/uv venv --quiet --python $(BIN)/python build/venv
 	$(BIN)/uv pip install --quiet --python $(WHEEL_PYTHON) --no-deps dist/*.whl
@@ -67,8 +72,19 @@ format: $(BIN)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(BIN)/.dev
-	$(BIN)/pytest benchmarks --benchmark-only $(ARGS)
+bench: $(PEERS:%=build/peers/%/.ready)
+	$(BIN)/pytest benchmarks --benchmark-only
+	$(foreach peer,$(PEERS),build/peers/$(peer)/bin/python -W ignore -m benchmarks.versus $(subst -,_,$(peer)) $(ARGS) &&) true
+	$(BIN)/python -W ignore -m benchmarks.versus ultralytics_sam $(ARGS)
+	$(BIN)/python -m benchmarks.hierarchical
+
+# A peer lives in an environment of its own; torch and the like it takes from .venv, so that both sides run on the same.
+build/peers/%/.ready: $(BIN)/.dev
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	$(BIN)/uv pip install --quiet --python $(@D)/bin/python --no-deps $(PACKAGES_$*)
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+		> "$$($(@D)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/dependencies.pth"
+	@touch $@
 
 docs: $(BIN)/.dev
 	$(BIN)/python docs/make_models.py $(ARGS)

@@ -23,6 +23,7 @@ from lightsam_plugins.types import LOW_RES, Decoded, FloatArray, Frame
 Decoder = Callable[[FloatArray], Decoded]
 
 HELD = 256  # logits held before the first pruning: 64 MB
+LARGE = 0.1  # share of the image above which a mask keeps no click away
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,11 @@ class View:
     points: FloatArray
     decode: Decoder
 
+    @property
+    def clicked(self) -> bool:
+        """Whether it is asked by clicks, and not by what was detected."""
+        return bool(self.points.shape[1] == 2)
+
 
 @dataclass(frozen=True, slots=True)
 class _Found:
@@ -62,6 +68,9 @@ class Candidates:
     Args:
         view: Where they come from.
         options: The filters.
+
+    Attributes:
+        decoded: Clicks decoded so far, without those that were left out.
     """
 
     def __init__(self, view: View, options: EverythingOptions) -> None:
@@ -69,6 +78,8 @@ class Candidates:
         self._chunks: list[_Found] = [_NOTHING]
         self._logits: dict[int, FloatArray] = {}
         self._limit = HELD
+        self._known = np.zeros((LOW_RES, LOW_RES), np.bool_)
+        self.decoded = 0
 
     @property
     def held(self) -> int:
@@ -77,7 +88,15 @@ class Candidates:
 
     def decode(self, start: int, stop: int) -> None:
         """Decode the clicks from `start` to `stop` and keep what passes the filters."""
-        found, masks = self._filter(self.view.decode(self.view.points[start:stop]), start)
+        clicks = np.arange(len(self.view.points))[start:stop]
+        if self._options.hierarchical and self.view.clicked:
+            clicks = self._needed(clicks)
+        if not len(clicks):
+            return
+        found, masks = self._filter(self.view.decode(self.view.points[clicks]), clicks)
+        if self._options.hierarchical:
+            self._remember(masks)
+        self.decoded += len(clicks)
         first = sum(len(chunk.scores) for chunk in self._chunks)
         # One append: Ctrl-C leaves either all of a chunk or nothing (logits that miss are decoded again).
         self._chunks.append(found)
@@ -99,7 +118,27 @@ class Candidates:
             logits[index] = self._logits.pop(row)
         return logits, found.scores[rows], found.boxes[rows], found.limits[rows]
 
-    def _filter(self, decoded: Decoded, start: int) -> tuple[_Found, FloatArray]:
+    def _needed(self, clicks: IntArray) -> IntArray:
+        """Those of the clicks, by number, that do not lie in a mask that was kept.
+
+        Of `nano` on the photos of the package this saves 8 to 31 % of the time and finds 95 % of what the full
+        grid does (average recall, docs/benchmarks.md). A large mask, such as a background, keeps no click away: with
+        it twice as many objects were missed.
+        """
+        frame = self.view.frame
+        cells = (frame.to_input(self.view.points[clicks]) * LOW_RES / frame.side).astype(np.intp)
+        x, y = cells.clip(0, LOW_RES - 1).T
+        needed: IntArray = clicks[~self._known[y, x]]
+        return needed
+
+    def _remember(self, masks: FloatArray) -> None:
+        frame = self.view.frame
+        cells = LARGE * np.prod(np.divide(frame.resized, frame.side)) * LOW_RES**2
+        for mask in masks > 0:
+            if np.count_nonzero(mask) <= cells:
+                self._known |= mask
+
+    def _filter(self, decoded: Decoded, clicks: IntArray) -> tuple[_Found, FloatArray]:
         options, view = self._options, self.view
         flat = decoded.scores.float().flatten()
         chosen = (flat > options.pred_iou_thresh).nonzero()[:, 0]
@@ -116,7 +155,7 @@ class Candidates:
             & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
             & ~cut_by_crop(boxes, view.crop, *view.size)
         )
-        points = start + rows // max(1, decoded.scores.shape[1])
+        points = clicks[rows // max(1, decoded.scores.shape[1])]
         found = _Found(boxes[good], scores[good], points[good], limits[good])
         # Only what passed every filter leaves the device.
         return found, masks[torch.from_numpy(good).to(masks.device)].cpu().numpy()

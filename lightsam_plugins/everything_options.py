@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
+from math import isqrt
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from lightsam_plugins.errors import OptionError
-from lightsam_plugins.point_grid import layer_grids
+from lightsam_plugins.point_grid import coarse_to_fine, layer_grids
 
 if TYPE_CHECKING:
     from lightsam_plugins.registry import ModelSpec
@@ -33,6 +34,7 @@ class EverythingKeywords(TypedDict, total=False):
     crop_n_points_downscale_factor: int | None
     point_grids: Sequence[npt.ArrayLike] | None
     min_mask_region_area: float | None
+    hierarchical: bool | None
     detector_bgr: bool | None
 
 
@@ -54,6 +56,8 @@ class EverythingOptions:
         crop_n_points_downscale_factor: Each crop layer has this many times fewer clicks a side.
         point_grids: One (K, 2) array of ``(x, y)`` in 0..1 for each layer, instead of regular grids.
         min_mask_region_area: Islands and holes smaller than this many pixels are removed; 0 leaves all.
+        hierarchical: Click coarsely first, and leave out the clicks that lie in a mask that was found and kept: faster,
+            and some small parts of objects are missed. The points of `point_grids` are taken in their own order.
         detector_bgr: Of MobileSAMv2, show its detector the image with red and blue swapped, as the official
             code does by mistake: its boxes are reproduced by it, and are others in the right colours.
     """
@@ -70,13 +74,15 @@ class EverythingOptions:
     crop_n_points_downscale_factor: int = 1
     point_grids: Sequence[npt.ArrayLike] | None = None
     min_mask_region_area: float = 0
+    hierarchical: bool = False
     detector_bgr: bool = False
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
             _check_number(name, getattr(self, name), low, high, whole=name in _WHOLE)
-        if not isinstance(self.detector_bgr, bool):
-            raise OptionError("detector_bgr", expected="True or False", got=repr(self.detector_bgr))
+        for name in ("hierarchical", "detector_bgr"):
+            if not isinstance(getattr(self, name), bool):
+                raise OptionError(name, expected="True or False", got=repr(getattr(self, name)))
         if self.point_grids is not None:
             object.__setattr__(self, "point_grids", self._checked_grids(self.point_grids))
 
@@ -99,7 +105,8 @@ class EverythingOptions:
         """The (K, 2) clicks of each crop layer, as fractions of the crop."""
         if self.point_grids is not None:
             return [np.asarray(grid, np.float32) for grid in self.point_grids]
-        return layer_grids(self.points_per_side, self.crop_n_layers, self.crop_n_points_downscale_factor)
+        grids = layer_grids(self.points_per_side, self.crop_n_layers, self.crop_n_points_downscale_factor)
+        return [grid[coarse_to_fine(isqrt(len(grid)))] for grid in grids] if self.hierarchical else grids
 
 
 # Highest values keep a slip of the keyboard from asking for millions of clicks.

@@ -9,6 +9,7 @@ import math
 from itertools import product
 
 import numpy as np
+import numpy.typing as npt
 
 from lightsam_plugins.types import FloatArray
 
@@ -27,6 +28,17 @@ def point_grid(per_side: int) -> FloatArray:
     centres = (np.arange(per_side, dtype=np.float32) + 0.5) / per_side
     x, y = np.meshgrid(centres, centres)
     return np.stack([x.ravel(), y.ravel()], axis=1)
+
+
+def coarse_to_fine(per_side: int) -> npt.NDArray[np.intp]:
+    """An order of the points of `point_grid`: every fourth of either direction, then every second, then the rest.
+
+    Returns:
+        (per_side²,) indices; points of the same step stay in their order.
+    """
+    place = np.arange(per_side)
+    step = np.where(place % 4 == 1, 0, np.where(place % 2 == 1, 1, 2))
+    return np.argsort(np.maximum(step[:, None], step).ravel(), kind="stable")
 
 
 def layer_grids(per_side: int, n_layers: int, downscale: int) -> list[FloatArray]:

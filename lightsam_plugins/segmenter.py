@@ -186,8 +186,8 @@ class Segmenter:
             **options: The fields of `EverythingOptions`, named as in SAM's automatic mask generator:
                 points_per_side, points_per_batch, pred_iou_thresh, stability_score_thresh,
                 stability_score_offset, box_nms_thresh, crop_n_layers, crop_nms_thresh,
-                crop_overlap_ratio, crop_n_points_downscale_factor, point_grids, min_mask_region_area; and
-                detector_bgr, of MobileSAMv2.
+                crop_overlap_ratio, crop_n_points_downscale_factor, point_grids, min_mask_region_area; hierarchical,
+                which is faster; and detector_bgr, of MobileSAMv2.
                 An option left out or None takes the model's default, which is SAM's unless
                 ``spec.everything_defaults`` says otherwise.
 

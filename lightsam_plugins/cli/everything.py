@@ -66,6 +66,9 @@ def everything(
     points_per_batch: Annotated[
         int | None, _option(_GRID, "Clicks decoded at once: speed against memory.")
     ] = None,
+    hierarchical: Annotated[
+        bool, _option(_GRID, "Leave out clicks inside masks found already: faster, misses some small parts.")
+    ] = False,
     pred_iou_thresh: Annotated[
         float | None, _option(_QUALITY, "Lowest score the model gives itself, 0 to 1.")
     ] = None,
@@ -114,6 +117,7 @@ def everything(
     options = {
         "points_per_side": points_per_side,
         "points_per_batch": points_per_batch,
+        "hierarchical": hierarchical or None,
         "pred_iou_thresh": pred_iou_thresh,
         "stability_score_thresh": stability_score_thresh,
         "stability_score_offset": stability_score_offset,

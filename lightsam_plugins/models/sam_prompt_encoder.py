@@ -7,6 +7,7 @@ kept as rows of tokens, (cells, C), which is how the decoder reads them.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -30,6 +31,14 @@ class EncodedPrompts(NamedTuple):
     tokens: torch.Tensor
     ignored: torch.Tensor | None
     dense: torch.Tensor
+
+    def split(self, size: int) -> Iterator[EncodedPrompts]:
+        """The same, `size` objects at a time; of no objects once."""
+        for start in range(0, max(1, len(self.tokens)), size):
+            rows = slice(start, start + size)
+            ignored = None if self.ignored is None else self.ignored[rows]
+            dense = self.dense if len(self.dense) == 1 else self.dense[rows]
+            yield EncodedPrompts(self.tokens[rows], ignored, dense)
 
 
 class FourierEncoding(nn.Module):
@@ -67,11 +76,19 @@ class PromptEncoderBase(nn.Module):
         return self.pe_layer.positional_encoding_gaussian_matrix.dtype
 
     def position_map(self) -> torch.Tensor:
-        """Encoded position of every cell of the image embedding, (1, cells, C)."""
+        """Encoded position of every cell of the image embedding, (1, cells, C).
+
+        Rows and columns are encoded by themselves and joined by the sum formulas: 2 x 64 sines in place of 4096,
+        which saves a twentieth of the time of one box.
+        """
         device = self.pe_layer.positional_encoding_gaussian_matrix.device
         centre = (torch.arange(self.grid, device=device) + 0.5) / self.grid
-        y, x = torch.meshgrid(centre, centre, indexing="ij")
-        return self.pe_layer(torch.stack([x, y], dim=-1).view(1, -1, 2)).to(self.dtype)
+        middle = torch.full_like(centre, 0.5)  # whose phase is zero
+        sin_x, cos_x = self.pe_layer(torch.stack([centre, middle], dim=-1)).chunk(2, dim=-1)
+        sin_y, cos_y = self.pe_layer(torch.stack([middle, centre], dim=-1))[:, None].chunk(2, dim=-1)
+        sines = torch.addcmul(sin_y * cos_x, cos_y, sin_x)
+        cosines = torch.addcmul(cos_y * cos_x, sin_y, sin_x, value=-1)
+        return torch.cat([sines, cosines], dim=-1).view(1, self.grid**2, -1).to(self.dtype)
 
     def encode_positions(self, xy: torch.Tensor) -> torch.Tensor:
         """Encode positions (N, P, 2) given in pixels, whose centres lie half a pixel further."""

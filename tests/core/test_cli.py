@@ -20,7 +20,7 @@ from lightsam_plugins.errors import UnknownModel, UnsupportedPrompt
 from lightsam_plugins.registry import list_models, model_card
 from lightsam_plugins.segmenter import Segmenter
 
-COMMANDS = ["demo", "segment", "everything", "models", "download", "doctor"]
+COMMANDS = ["demo", "segment", "everything", "models", "download", "bench", "doctor"]
 CELL_BOX = ",".join(map(str, CELL))
 
 # pycocotools 2.0.11 decodes with a call that numpy 2 deprecates.

@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ from fake_network import LEVEL, Scripted, Wand, blocks, spec, wand_segmenter
 
 from lightsam_plugins import candidates
 from lightsam_plugins.boxes import nms
+from lightsam_plugins.candidates import View
 from lightsam_plugins.errors import Cancelled, Interrupted, OptionError
 from lightsam_plugins.everything_join import Part, onto_frame
+from lightsam_plugins.everything_options import EverythingOptions
 from lightsam_plugins.masks import Masks
 from lightsam_plugins.point_grid import point_grid
 from lightsam_plugins.segmenter import Segmenter
@@ -63,6 +66,43 @@ def test_every_block_is_found_once() -> None:
     assert (np.diff(masks.scores) <= 0).all()
     assert (masks.scores > 0.88).all()
     assert (masks.stability >= 0.95).all()
+
+
+def test_hierarchical_makes_fewer_clicks_and_finds_the_same_blocks() -> None:
+    """Clicks inside small masks that are known already are left out, without losing a block of this image."""
+    runner = wand_segmenter()._runner
+    found, clicks = [], []
+    for hierarchical in (False, True):
+        options = EverythingOptions(points_per_side=32, points_per_batch=8, hierarchical=hierarchical)
+        frame = runner.frame(IMAGE)
+        embedding = runner.encode([IMAGE])[0]
+        points = options.grids()[0] * 256
+        view = View((0, 0, 256, 256), frame, (256, 256), points, partial(runner.click, embedding))
+        some = candidates.Candidates(view, options)
+        for start in range(0, len(points), 8):
+            some.decode(start, start + 8)
+        clicks.append(some.decoded)
+        found.append(rows(some.winners()[2]))
+
+    assert clicks[0] == 1024
+    assert clicks[1] < 1000
+    assert found[0] == found[1]
+
+
+def test_hierarchical_clicks_coarsely_first() -> None:
+    """The same clicks in another order: of an 8 x 8 grid the first four are four apart."""
+    usual, coarse = (
+        EverythingOptions(points_per_side=8, hierarchical=value).grids()[0] for value in (False, True)
+    )
+
+    assert rows(usual) == rows(coarse)
+    assert coarse[:4].tolist() == [[0.1875, 0.1875], [0.6875, 0.1875], [0.1875, 0.6875], [0.6875, 0.6875]]
+
+
+def test_hierarchical_is_true_or_false() -> None:
+    """Another value is an error that says what is expected."""
+    with pytest.raises(OptionError, match="True or False"):
+        wand_segmenter().everything(IMAGE, hierarchical=2)  # type: ignore[arg-type]
 
 
 def test_an_embedding_is_as_good_as_its_image() -> None:

@@ -26,6 +26,7 @@ def test_defaults_are_sams() -> None:
         "crop_n_points_downscale_factor": 1,
         "point_grids": None,
         "min_mask_region_area": 0,
+        "hierarchical": False,
         "detector_bgr": False,
     }
 
