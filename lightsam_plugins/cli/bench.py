@@ -92,7 +92,7 @@ def _grid_of_boxes(height: int, width: int) -> list[list[float]]:
 
 
 def _milliseconds(work: Callable[[], object], rounds: int) -> float:
-    from lightsam_plugins.cli.timing import timed
+    from lightsam_plugins.timing import timed
 
     if rounds > 1:  # the first call of a kind also pays for memory and compiled kernels
         work()
