@@ -70,7 +70,6 @@ def make_prompts(
     clicks = read_clicks(points, point_labels, frame)
     masks = None if mask_input is None else read_masks(mask_input)
     _warn_of_fractions(corners, clicks, frame)
-    _warn_of_strays(corners, clicks)
     count = _count(corners, clicks, masks)
     clicks = _fit_clicks(clicks, count, alone=corners is None and masks is None)
     _require(spec, _kinds(corners, clicks, masks))
@@ -123,21 +122,6 @@ def _warn_of_fractions(corners: FloatArray | None, clicks: Clicks, frame: Frame)
         warnings.warn(
             f"all coordinates lie in 0..1, in the first pixel of an image of {frame.width} x {frame.height}: "
             "they are in pixels, not in parts of the image. Multiply x by the width and y by the height.",
-            UserWarning,
-            stacklevel=4,  # the caller of Segmenter.segment
-        )
-
-
-def _warn_of_strays(corners: FloatArray | None, clicks: Clicks) -> None:
-    """Warn where a click on the object lies outside the box of the same object: they cannot both be meant."""
-    if corners is None or len(corners) != len(clicks.points):
-        return
-    low, high = corners[:, None, :2], corners[:, None, 2:]
-    stray = (clicks.labels == 1) & ((clicks.points < low) | (clicks.points > high)).any(-1)
-    if (row := first_row(stray)) is not None:
-        warnings.warn(
-            f"a click on object {row}, {clicks.points[row][stray[row]][0].tolist()}, lies outside its box "
-            f"{corners[row].tolist()}: the mask may leave one of them out. An object has one box, and clicks in it.",
             UserWarning,
             stacklevel=4,  # the caller of Segmenter.segment
         )

@@ -195,6 +195,12 @@ def _prompts(boxes: list[str], points: list[str], texts: list[str], multimask: b
     prompts: Prompts = {"boxes": corners} if corners else {}
     if clicks:
         prompts |= {"points": [xy for xy, _ in clicks], "point_labels": [label for _, label in clicks]}
+    for (x, y), label in clicks if corners else ():
+        x0, y0, x1, y1 = corners[0]
+        if label and not (x0 <= x <= x1 and y0 <= y <= y1):
+            say(
+                f"warning: the click {x:g},{y:g} on the object lies outside its box; the mask may leave one out"
+            )
     return prompts
 
 

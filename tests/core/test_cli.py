@@ -242,6 +242,18 @@ def test_segment_tells_that_coordinates_are_pixels(cell, tmp_path):
     assert "UserWarning" not in done.output
 
 
+def test_segment_tells_of_a_click_outside_of_its_box(cell, tmp_path):
+    """A click on the object that its box leaves out is answered with a warning; one beside the object is not."""
+    box = ("--box", "10,10,60,60")
+
+    far = lightsam("segment", cell, *box, "--point", "90,20", "-o", tmp_path / "out.png")
+    fine = lightsam("segment", cell, *box, "--point", "20,20", "--point", "90,20,0", "-o", tmp_path / "b.png")
+
+    assert (far.exit_code, fine.exit_code) == (0, 0)
+    assert "warning: the click 90,20 on the object lies outside its box" in " ".join(far.stderr.split())
+    assert "warning" not in fine.stderr
+
+
 def test_models_as_json_holds_every_card():
     """`models --json` has licence, source and prompts of every model, and where it is on disk."""
     cards = {card["name"]: card for card in json.loads(lightsam("models", "--json").stdout)}

@@ -82,7 +82,7 @@ def test_padding_makes_room_for_points():
 @pytest.mark.parametrize(("clicks", "boxes"), [(7, None), (5, [[10, 20, 30, 40]] * 2)])
 def test_more_points_than_slots_are_refused(clicks, boxes):
     """Nothing is cut off in silence, neither by the network nor, with the row, by what is in front of it."""
-    points, labels = np.full((2, clicks, 2), 25), np.array([[1] * 4 + [-1] * (clicks - 4), [1] * clicks])
+    points, labels = np.ones((2, clicks, 2)), np.array([[1] * 4 + [-1] * (clicks - 4), [1] * clicks])
 
     with pytest.raises(InputError, match="too many points for an object: expected at most 6, .* got 7"):
         fill_slots(batch(points.tolist(), labels.tolist(), boxes))

@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -66,10 +65,10 @@ def test_box_forms(boxes: object) -> None:
 
 def test_prompts_across_the_border_are_clipped() -> None:
     """Boxes and points that touch or cross the border are clipped to the image, points up to 16 pixels off it."""
-    batch = prompts(boxes=[[-5, 20, 1000, 60], [0, 0, 100, 50]], points=[[[-16, 66]], [[100, 50]]])
+    batch = prompts(boxes=[[-5, -5, 1000, 20], [0, 0, 100, 50]], points=[[[-16, 66]], [[100, 50]]])
 
     assert batch.boxes is not None
-    np.testing.assert_allclose(batch.boxes[0], [0, 204.8, 1024, 512], rtol=1e-6)
+    np.testing.assert_allclose(batch.boxes[0], [0, 0, 1024, 204.8], rtol=1e-6)
     np.testing.assert_allclose(batch.points[:, 0], [[0, 512.0], [1024, 512]], rtol=1e-6)
 
 
@@ -242,19 +241,6 @@ def test_how_far_a_click_may_be_off_grows_with_the_image() -> None:
     np.testing.assert_allclose(batch.points[0, 0], [0, 512])
     with pytest.raises(PromptError, match="at most 100 pixels from there, got .-101.0, 600.0."):
         make_prompts(SPEC, frame, points=[[-101, 600]])
-
-
-def test_a_click_on_the_object_outside_of_its_box_is_warned_of() -> None:
-    """The user is told of the row and the click; clicks beside the object and boxes of other rows are no matter."""
-    boxes, clicks = [[0, 0, 20, 20], [40, 10, 60, 30]], [[[10, 10], [50, 20]], [[50, 20], [10, 10]]]
-    with pytest.warns(
-        UserWarning, match=r"a click on object 1, \[10.0, 10.0\], lies outside its box \[40.0, 10.0"
-    ):
-        prompts(boxes=boxes, points=clicks, point_labels=[[1, 0], [1, 1]])
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        prompts(boxes=boxes, points=clicks, point_labels=[[1, 0], [1, -1]])
 
 
 @pytest.mark.parametrize(
