@@ -33,7 +33,10 @@ def open_image(path: Path) -> Iterator[Image.Image]:
         raise ImageError(f"{name}: {problem[0]}", hint=problem[1])
     try:
         image = _open_any_size(path)
-    except UnidentifiedImageError:
+    except (
+        UnidentifiedImageError,
+        ImportError,
+    ):  # ultralytics has PIL try pi_heif last, which may not be there
         formats = "PNG, JPEG, TIFF, WebP, BMP, GIF or the like"
         hint = "Open it with its own library and pass the pixels as an array."
         raise ImageError(

@@ -79,7 +79,10 @@ def evaluate(
     device: Device = "auto",
     weights: Weights = None,
 ) -> None:
-    """Measure a model on annotated images; write JSON, Markdown, plots and its worst answers."""
+    """Measure a model on annotated images; write a report.
+
+    The report is JSON and Markdown, with plots and a grid of the worst answers.
+    """
     from lightsam_plugins.cli.evaluate_run import Job, run
 
     job = Job(
@@ -108,7 +111,7 @@ def compare(
         Path | None, _option(_OUT, "Also write comparison.md and plots here.", "--out", "-o", metavar="DIR")
     ] = None,
 ) -> None:
-    """Compare two reports object by object, with 95 % confidence intervals."""
+    """Compare two reports, with 95 % confidence intervals."""
     from lightsam_plugins.cli.evaluate_run import run_compare
 
     run_compare(first, second, out)

@@ -20,7 +20,7 @@ def fetched(monkeypatch):
     """Names of the models whose download was begun; `load` gets no further than that."""
     names = []
 
-    def fetch(spec, file, *, trust=False):
+    def fetch(spec, file, **options):
         names.append(spec.name)
         raise Fetched(spec.name)
 
