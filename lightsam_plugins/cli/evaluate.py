@@ -19,7 +19,7 @@ _EPILOG = """Examples:
 
 Stopped half-way, the same command goes on where it was. Exit codes: 0 done, 3 some images or annotations could not \
 be used, 130 interrupted, 2 wrong use, 1 another error."""
-_COMPARE = """Example:
+_COMPARE = """Examples:
 
   lightsam compare nano-report grabcut-report --out nano-grabcut"""
 _DATA, _WHAT, _OUT = "Data", "What is measured", "Output"
