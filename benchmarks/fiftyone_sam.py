@@ -27,6 +27,7 @@ from PIL import Image
 
 import lightsam_fiftyone
 import lightsam_plugins as ls
+from benchmarks.memory import megabytes
 from lightsam_plugins.images import load_image
 from lightsam_plugins.transforms import preprocess
 from lightsam_plugins.types import Frame, PromptBatch
@@ -120,13 +121,8 @@ class _Transforms:
 def peak(work: Callable[[], object]) -> float:
     """MB of memory that a call needs at its peak, on Linux."""
     Path("/proc/self/clear_refs").write_text("5")
-    before, _ = _memory("VmRSS"), work()
-    return (_memory("VmHWM") - before) / 1024
-
-
-def _memory(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name))
+    before, _ = megabytes("VmRSS"), work()
+    return megabytes("VmHWM") - before
 
 
 def main() -> None:

@@ -31,6 +31,7 @@ import torch
 from PIL import Image
 
 import lightsam_plugins as ls
+from benchmarks.memory import megabytes
 
 METHODS = ("ultralytics.SAM", "loop", "LightSAM", "refine")
 
@@ -110,17 +111,9 @@ def peak(name: str, path: Path, count: int) -> float:
 def _print_peak(name: str, path: str, count: str) -> None:
     work = method(name, Path(path))
     frame, boxes = frame_and_boxes(int(count))
-    before = _highest()
+    before = megabytes("VmHWM")
     work(frame, boxes)
-    print(_highest() - before)
-
-
-def _highest() -> float:
-    """The most MB that this process has held; `getrusage` counts those of the process that started it as well."""
-    line = next(
-        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")
-    )
-    return int(line.split()[1]) / 1024
+    print(megabytes("VmHWM") - before)
 
 
 def main() -> None:

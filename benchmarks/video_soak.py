@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 
 import numpy as np
 import supervision as sv
@@ -17,18 +16,11 @@ import torch
 from ultralytics.engine.results import Results
 
 import lightsam_plugins as ls
+from benchmarks.memory import megabytes
 from benchmarks.video import box_of
 from benchmarks.video_scenes import SCENES
 from lightsam_supervision import LightSAM
 from lightsam_ultralytics import Refiner
-
-
-def resident() -> float:
-    """MB of the process in memory."""
-    line = next(
-        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS")
-    )
-    return int(line.split()[1]) / 1024
 
 
 def main() -> None:
@@ -55,7 +47,8 @@ def main() -> None:
         index += 1
         if index == 50 or (index > 50 and passed - shown > 6 * options.minutes):
             print(
-                f"{passed:6.0f} s, frame {index}, {len(video.ids)} objects, {resident():.0f} MB", flush=True
+                f"{passed:6.0f} s, frame {index}, {len(video.ids)} objects, {megabytes('VmRSS'):.0f} MB",
+                flush=True,
             )
             shown = passed
 
