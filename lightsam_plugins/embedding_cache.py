@@ -38,15 +38,10 @@ class EmbeddingCache:
     def embed(self, images: Sequence[UInt8Array]) -> list[Embedding]:
         """The embeddings of (H, W, 3) uint8 RGB images in their order; new ones are encoded in batches."""
         keys = [_key(image) for image in images]
-        new = {key: image for key, image in zip(keys, images, strict=True) if key not in self._kept}
-        made = dict(zip(new, self.model.embed(list(new.values())), strict=True))
         with self._lock:
-            found = made | {key: self._kept[key] for key in keys if key in self._kept}
-        if missing := [
-            row for row, key in enumerate(keys) if key not in found
-        ]:  # another thread dropped them
-            again = self.model.embed([images[row] for row in missing])
-            found |= dict(zip((keys[row] for row in missing), again, strict=True))
+            found = {key: self._kept[key] for key in keys if key in self._kept}
+        new = {key: image for key, image in zip(keys, images, strict=True) if key not in found}
+        found |= zip(new, self.model.embed(list(new.values())), strict=True)
         with self._lock:
             for key in keys:
                 self._kept[key] = found[key]
