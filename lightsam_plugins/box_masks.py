@@ -15,7 +15,7 @@ import numpy.typing as npt
 from lightsam_plugins.errors import InputError, OptionError
 from lightsam_plugins.everything_join import Part, onto_frame
 from lightsam_plugins.images import load_image
-from lightsam_plugins.masks import Masks
+from lightsam_plugins.masks import NOWHERE, Masks
 from lightsam_plugins.prompt_arrays import read_boxes
 from lightsam_plugins.transforms import frame_for
 from lightsam_plugins.types import LOW_RES, BoolArray, Frame
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from lightsam_plugins.upsample import Crop
 
 HUGE = 4096  # pixels of the longest side; frames beyond that are cut into tiles of half of it
-_NOWHERE = -32.0  # the logits of a mask without pixels
 
 Window: TypeAlias = tuple[int, int, int, int]
 
@@ -163,6 +162,6 @@ def _in_order(
     """All masks of one image by row; those of `gone` have no pixels."""
     if len(parts) == 1 and not len(gone):
         return parts[0][1]
-    nothing = Masks(np.full((len(gone), LOW_RES, LOW_RES), _NOWHERE, np.float32), np.zeros(len(gone)), frame)
+    nothing = Masks(np.full((len(gone), LOW_RES, LOW_RES), NOWHERE, np.float32), np.zeros(len(gone)), frame)
     rows = np.concatenate([*(rows for rows, _ in parts), gone])
     return Masks.concatenate([*(masks for _, masks in parts), nothing])[np.argsort(rows, kind="stable")]

@@ -16,6 +16,8 @@ from lightsam_plugins.upsample import Crop, mask_crop, tighten
 
 __all__ = ["Crop", "Masks", "Rle", "low_res_boxes"]
 
+NOWHERE = -32.0  # the logits of a mask without pixels
+
 Rows: TypeAlias = "int | slice | Sequence[int] | Sequence[bool] | npt.NDArray[Any]"
 
 

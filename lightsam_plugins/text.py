@@ -16,7 +16,7 @@ import numpy as np
 
 from lightsam_plugins.errors import InputError, PromptError
 from lightsam_plugins.images import load_image
-from lightsam_plugins.masks import Masks
+from lightsam_plugins.masks import NOWHERE, Masks
 from lightsam_plugins.types import LOW_RES, FloatArray
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 SMALLEST = 100  # pixels; like FastSAM, masks that are not larger are left out where there are larger ones
 MARGIN = 0.1  # white on each side of an object, in parts of its longer side
 _WHITE = 255
-_NOWHERE = -32.0  # the logits of a mask without pixels
 
 
 class TextScorer(Protocol):
@@ -107,7 +106,7 @@ def choose(
     """
     scores = rank(image, masks, text, scorer=scorer)
     if not scores.any():
-        nothing = np.full((len(scores), LOW_RES, LOW_RES), masks.threshold + _NOWHERE, np.float32)
+        nothing = np.full((len(scores), LOW_RES, LOW_RES), masks.threshold + NOWHERE, np.float32)
         return Masks(nothing, np.zeros(len(scores)), masks.frame, threshold=masks.threshold)
     best = scores.argmax(1)
     chosen = masks[best]

@@ -20,7 +20,7 @@ from lightsam_plugins.boxes import box_areas
 from lightsam_plugins.errors import InputError, OptionError
 from lightsam_plugins.images import load_image
 from lightsam_plugins.mask_prompts import crop_logits
-from lightsam_plugins.masks import Masks
+from lightsam_plugins.masks import NOWHERE, Masks
 from lightsam_plugins.transforms import frame_for
 from lightsam_plugins.types import LOW_RES, FloatArray
 from lightsam_plugins.video_objects import Object, State
@@ -43,7 +43,6 @@ FALL = 0.8  # of the predicted IoU when it was prompted, below which it has fall
 ALIKE, SAME = 0.9, 0.95
 AREAS = (0.25, 2.5)  # of the area that is expected, outside of which a mask is of something else
 WHOLE = 0.8  # IoU of the box of a mask and of its place, below which an object is partly hidden, or joined by another
-_NOWHERE = -32.0  # the logits of a mask without pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +245,7 @@ class VideoSegmenter:
         return fits and alike and seen.score >= FALL * one.score
 
     def _answer(self, frame: Frame, found: dict[int, _Found]) -> VideoFrame:
-        empty, low = (0, 0, np.zeros((0, 0), bool)), np.full((LOW_RES, LOW_RES), _NOWHERE, np.float32)
+        empty, low = (0, 0, np.zeros((0, 0), bool)), np.full((LOW_RES, LOW_RES), NOWHERE, np.float32)
         nothing = _Found(empty, low, 0.0, Place(np.zeros(4, np.float32), 0.0))
         rows = [found.get(one.identity, nothing) for one in self._objects]
         masks = Masks(
