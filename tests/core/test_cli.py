@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import flat, lightsam, read
 from PIL import Image
 from pycocotools import mask as coco_mask
-from typer.testing import CliRunner
 
-from lightsam_plugins.cli.app import build_app
 from lightsam_plugins.cli.demo_cases import load_photo
 from lightsam_plugins.cli.doctor import CELL
 from lightsam_plugins.errors import UnknownModel
@@ -22,22 +21,6 @@ CELL_BOX = ",".join(map(str, CELL))
 
 # pycocotools 2.0.11 decodes with a call that numpy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-
-def lightsam(*args):
-    """Run a command line in this process."""
-    return CliRunner().invoke(build_app(), [str(arg) for arg in args])
-
-
-def flat(text):
-    """The words of a text, without the frames and line breaks of a terminal."""
-    return " ".join(text.replace("│", " ").split())
-
-
-def read(path):
-    """The pixels of a picture."""
-    with Image.open(path) as picture:
-        return np.asarray(picture)
 
 
 @pytest.fixture

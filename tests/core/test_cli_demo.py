@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-from PIL import Image
-from typer.testing import CliRunner
+from command_line import lightsam, read
 
 from lightsam_plugins.cli import demo_cases
-from lightsam_plugins.cli.app import build_app
 from lightsam_plugins.cli.demo_cases import CASES
 from lightsam_plugins.cli.progress import Bar
 from lightsam_plugins.errors import UnsupportedPrompt
 from lightsam_plugins.segmenter import Segmenter
-
-
-def lightsam(*args):
-    """Run a command line in this process."""
-    return CliRunner().invoke(build_app(), [str(arg) for arg in args])
-
-
-def read(path):
-    """The pixels of a picture."""
-    with Image.open(path) as picture:
-        return np.asarray(picture)
 
 
 def test_demo_writes_a_picture_for_every_case(tmp_path):

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import lightsam
 from fake_network import blocks, wand_segmenter
 from PIL import Image
 from test_text import colour, colours
-from typer.testing import CliRunner, Result
 
 import lightsam_plugins
 from lightsam_plugins import text_clip
-from lightsam_plugins.cli.app import build_app
 
 IMAGE, BLOCKS = blocks()
 
@@ -25,11 +24,6 @@ def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "blocks.png"
     Image.fromarray(IMAGE).save(path)
     return path
-
-
-def lightsam(*args: object) -> Result:
-    """Run a command line in this process."""
-    return CliRunner().invoke(build_app(), [str(arg) for arg in args])
 
 
 def test_each_text_has_its_mask(photo: Path, tmp_path: Path) -> None:

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from command_line import lightsam
 from known_answers import KnownAnswers, write_dataset
 from PIL import Image
-from typer.testing import CliRunner
 
-from lightsam_plugins.cli.app import build_app
 from lightsam_plugins.errors import InputError, OptionError
 from lightsam_plugins.evaluation import compare, evaluate, read_annotations, read_report
 from lightsam_plugins.evaluation.bootstrap import comparison
@@ -96,11 +95,6 @@ def test_time_of_a_click_is_its_part_of_the_clicks(exact):
     )
 
     assert [prompt_time(report, name) for name in ("1 click", "3 click", "box")] == [20, 40, None]
-
-
-def lightsam(*args):
-    """Run the command line in this process."""
-    return CliRunner().invoke(build_app(), list(map(str, args)))
 
 
 def test_the_commands_end_to_end(tmp_path):

@@ -21,6 +21,16 @@ def plane(rows: int = 120, columns: int = 160, row: int = 50, column: int = 90) 
     return (np.where(np.hypot(r - row, c - column) < RADIUS, 0.9, 0.2) + texture).astype(np.float32)
 
 
+def two_discs() -> np.ndarray:
+    """Discs around (50, 40) and (50, 110), (120, 160)."""
+    return np.maximum(plane(column=40), plane(column=110))
+
+
+def rectangle(row0: float, column0: float, row1: float, column1: float) -> np.ndarray:
+    """The four corners of a box in data coordinates."""
+    return np.array([[row0, column0], [row0, column1], [row1, column1], [row1, column0]])
+
+
 def stack(depth: int = 5, at: int = 2) -> np.ndarray:
     """Planes without a disc but one, (depth, 120, 160) float32."""
     planes = np.full((depth, 120, 160), 0.2, np.float32)

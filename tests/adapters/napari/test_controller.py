@@ -6,18 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bench import bench
-from discs import CASES, MIDDLE, RADIUS, disc, iou, look_at, plane, stack
+from discs import CASES, MIDDLE, RADIUS, disc, iou, look_at, plane, rectangle, stack, two_discs
 from napari.components import ViewerModel
-
-
-def two_discs() -> np.ndarray:
-    """Discs at (50, 40) and (50, 110), (120, 160)."""
-    return np.maximum(plane(column=40), plane(column=110))
-
-
-def rectangle(row0: float, column0: float, row1: float, column1: float) -> np.ndarray:
-    """The four corners of a box in data coordinates."""
-    return np.array([[row0, column0], [row0, column1], [row1, column1], [row1, column0]])
 
 
 @pytest.mark.parametrize("name", CASES)

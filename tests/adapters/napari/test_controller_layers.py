@@ -3,21 +3,11 @@
 import numpy as np
 import pytest
 from bench import bench
-from discs import MIDDLE, iou, look_at, plane, stack
+from discs import MIDDLE, iou, look_at, plane, rectangle, stack, two_discs
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points, Shapes
 
 from lightsam_plugins.errors import InputError
-
-
-def two_discs() -> np.ndarray:
-    """Discs at (50, 40) and (50, 110), (120, 160)."""
-    return np.maximum(plane(column=40), plane(column=110))
-
-
-def rectangle(row0: float, column0: float, row1: float, column1: float) -> np.ndarray:
-    """The four corners of a box in data coordinates."""
-    return np.array([[row0, column0], [row0, column1], [row1, column1], [row1, column0]])
 
 
 def test_slices_keep_their_prompts() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from discs import RADIUS, iou, plane, stack
+from discs import RADIUS, iou, plane, stack, two_discs
 from napari.layers import Labels, Points
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
@@ -24,11 +24,6 @@ A, B = (50, 40), (50, 110)
 def a_screen() -> None:
     """All tests here need one."""
     screen()
-
-
-def two_discs() -> np.ndarray:
-    """Discs around A and B."""
-    return np.maximum(plane(column=A[1]), plane(column=B[1]))
 
 
 @pytest.fixture
