@@ -13,6 +13,8 @@ PEERS := mobile-sam efficientvit-sam sam
 PACKAGES_mobile-sam := mobilesam-lite==0.1.2 timm==1.0.31
 PACKAGES_efficientvit-sam := efficientsam==1.0.0
 PACKAGES_sam := segment-anything==1.0
+# FiftyOne's own wrapper imports segment-anything and here holds MobileSAM's network.
+PACKAGES_fiftyone := segment-anything==1.0 mobilesam-lite==0.1.2 timm==1.0.31
 
 .PHONY: help venv demo test check format bench docs wheel clean
 
@@ -72,10 +74,11 @@ format: $(BIN)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(PEERS:%=build/peers/%/.ready)
+bench: $(PEERS:%=build/peers/%/.ready) build/peers/fiftyone/.ready
 	$(BIN)/pytest benchmarks --benchmark-only
 	$(foreach peer,$(PEERS),build/peers/$(peer)/bin/python -W ignore -m benchmarks.versus $(subst -,_,$(peer)) $(ARGS) &&) true
 	$(BIN)/python -W ignore -m benchmarks.versus ultralytics_sam $(ARGS)
+	PYTHONPATH=adapters build/peers/fiftyone/bin/python -W ignore -m benchmarks.fiftyone_sam
 	$(BIN)/python -m benchmarks.hierarchical
 
 # A peer lives in an environment of its own; torch and the like it takes from .venv, so that both sides run on the same.

@@ -1,4 +1,4 @@
-"""The last few images that a model encoded, found again by their pixels."""
+"""The last few images that a model encoded, found again by their pixels or as files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from hashlib import blake2b
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,13 +43,30 @@ class EmbeddingCache:
             found = {key: self._kept[key] for key in keys if key in self._kept}
         new = {key: image for key, image in zip(keys, images, strict=True) if key not in found}
         found |= zip(new, self.model.embed(list(new.values())), strict=True)
+        self._keep({key: found[key] for key in keys})
+        return [found[key] for key in keys]
+
+    def embed_file(self, path: str | Path) -> Embedding:
+        """The embedding of an image file; unless it was written since, it is not even read again.
+
+        Raises:
+            ImageError: The file cannot be read.
+        """
+        status = Path(path).stat() if Path(path).exists() else None
+        key = repr((str(path), status and (status.st_mtime_ns, status.st_size))).encode()
         with self._lock:
-            for key in keys:
-                self._kept[key] = found[key]
+            found = self._kept.get(key)
+        embedding = self.model.embed(path) if found is None else found
+        self._keep({key: embedding})
+        return embedding
+
+    def _keep(self, found: dict[bytes, Embedding]) -> None:
+        with self._lock:
+            for key, embedding in found.items():
+                self._kept[key] = embedding
                 self._kept.move_to_end(key)
             while len(self._kept) > self.size:
                 self._kept.popitem(last=False)
-        return [found[key] for key in keys]
 
 
 def _key(image: UInt8Array) -> bytes:

@@ -1,8 +1,13 @@
 """Images are encoded once."""
 
-import numpy as np
-from fake_network import wand_segmenter
+from pathlib import Path
 
+import numpy as np
+import pytest
+from fake_network import wand_segmenter
+from PIL import Image
+
+from lightsam_plugins import ImageError
 from lightsam_plugins.embedding_cache import EmbeddingCache
 
 
@@ -51,3 +56,21 @@ def test_the_oldest_goes_first() -> None:
     assert model._runner.module.encoded == [1, 1, 1, 1]
     assert len(cache.embed(pictures(5))) == 5
     assert len(cache) == 2
+
+
+def test_a_file_is_read_once_until_it_is_written_anew(tmp_path: Path) -> None:
+    """A file is encoded once, again when its content changes, and one that is missing is an error each time."""
+    model = wand_segmenter()
+    cache = EmbeddingCache(model)
+    first, second = pictures(2)
+    path = tmp_path / "photo.png"
+    with pytest.raises(ImageError, match="photo.png"):
+        cache.embed_file(path)
+    Image.fromarray(first).save(path)
+    one, again = cache.embed_file(path), cache.embed_file(str(path))
+    Image.fromarray(second).save(path)
+    other = cache.embed_file(path)
+
+    assert one is again
+    assert (one.size, other.size) == (first.shape[:2], second.shape[:2])
+    assert model._runner.module.encoded == [1, 1]
