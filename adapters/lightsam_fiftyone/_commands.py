@@ -12,9 +12,8 @@ import typer
 
 from lightsam_plugins import LightSamError, MissingExtra, list_models, model_card
 
-app = typer.Typer(
-    help="Put the models into [bold]FiftyOne[/bold]'s zoo, and take them out.", no_args_is_help=True
-)
+_HELP = "Put the models into [bold]FiftyOne[/bold]'s zoo, and take them out."
+app = typer.Typer(help=_HELP, no_args_is_help=True)
 _HERE, _NAME = Path(__file__).parent, "lightsam"
 
 

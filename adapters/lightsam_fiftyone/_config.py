@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import fiftyone.utils.torch as fout
@@ -10,6 +10,11 @@ import fiftyone.utils.torch as fout
 from lightsam_plugins.errors import OptionError
 
 PROMPT_KEYS = ("box_prompt_field", "point_prompt_field", "mask_prompt_field", "prompt_field")
+_VALUES: dict[str, Sequence[Any]] = {
+    "points_mask_index": (None, 0, 1, 2),
+    "bbox_mode": ("prompt", "mask"),
+    "prompt_batch": range(1, 1 << 16),
+}
 _TEXTS = ("variant", "dtype", "weights", "accept_licence", *PROMPT_KEYS)
 
 
@@ -32,18 +37,11 @@ class LightSAMModelConfig(fout.TorchImageModelConfig):
         self.auto_kwargs = self.parse_dict(d, "auto_kwargs", default=None) or {}
         self.prompt_batch = self.parse_int(d, "prompt_batch", default=64)
         if unknown := sorted(d.keys() - vars(self).keys()):
-            hint = "Options of everything mode go into auto_kwargs."
-            raise OptionError(
-                f"unknown option {unknown[0]!r}", expected=f"one of {sorted(vars(self))}", hint=hint
-            )
-        for name, good in {
-            "points_mask_index": (None, 0, 1, 2),
-            "bbox_mode": ("prompt", "mask"),
-            "prompt_batch": range(1, 1 << 16),
-        }.items():
+            known, hint = f"one of {sorted(vars(self))}", "Options of everything mode go into auto_kwargs."
+            raise OptionError(f"unknown option {unknown[0]!r}", expected=known, hint=hint)
+        for name, good in _VALUES.items():
             if (value := getattr(self, name)) not in good:
-                expected = f"{good[0]}..{good[-1]}" if isinstance(good, range) else f"one of {good}"
-                raise OptionError(name, expected=expected, got=repr(value))
+                raise OptionError(name, expected=f"in {good}", got=repr(value))
 
 
 def check_fields(fields: Mapping[str, str]) -> None:

@@ -24,9 +24,8 @@ def prompted(prompt: Prompt, masks: Masks | None, size: tuple[int, int], bbox_mo
     limits = np.array(size[::-1] * 2, np.float64)
     box, mask, rated = prompt.box, None, {}
     if box is None:  # where no mask gives a better one, around the clicks
-        box = (
-            np.concatenate([prompt.points.min(0), prompt.points.max(0)]) if len(prompt.points) else limits * 0
-        )
+        xy = prompt.points if len(prompt.points) else np.zeros((1, 2))
+        box = np.concatenate([xy.min(0), xy.max(0)])
     if masks is not None:
         rated = {"confidence": min(float(masks.scores[0]), 1.0)}
         if masks.areas[0] and (prompt.box is None or bbox_mode == "mask"):

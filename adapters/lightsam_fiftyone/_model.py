@@ -14,21 +14,22 @@ import numpy as np
 import lightsam_plugins
 from lightsam_fiftyone import _labels
 from lightsam_fiftyone._config import PROMPT_KEYS, check_fields
-from lightsam_fiftyone._interactive import Interactive
 from lightsam_fiftyone._items import Item, LightSAMGetItem
+from lightsam_fiftyone._prompts import Prompt
+from lightsam_plugins.embedding_cache import EmbeddingCache
 from lightsam_plugins.errors import LightSamError
 from lightsam_plugins.mask_prompts import mask_logits
 from lightsam_plugins.prompt_arrays import pad_clicks
 
 if TYPE_CHECKING:
     from lightsam_fiftyone._config import LightSAMModelConfig
-    from lightsam_fiftyone._prompts import Array, Prompt
+    from lightsam_fiftyone._prompts import Array
     from lightsam_plugins import Embedding, Masks, Segmenter
 
 logger = logging.getLogger(__name__)
 
 
-class LightSAMModel(Interactive, fout.TorchImageModel, fom.SamplesMixin):
+class LightSAMModel(fout.TorchImageModel, fom.SamplesMixin):
     """A model of `lightsam_plugins` for ``apply_model`` and ``compute_embeddings``.
 
     It asks for the prompt fields as FiftyOne's samples mixin does. By the other way, `TorchImageModelWithPrompts`,
@@ -44,7 +45,7 @@ class LightSAMModel(Interactive, fout.TorchImageModel, fom.SamplesMixin):
         self.segmenter: Segmenter = self._model
         self._device = self.segmenter.device
         self._using_gpu = self._device.type != "cpu"
-        self._vectors: Array | None = None
+        self.recent = EmbeddingCache(self.segmenter)  # of the images prompted one by one
         self._fields: dict[str, str] = {}
 
     def _load_model(self, config: LightSAMModelConfig) -> Segmenter:
@@ -55,12 +56,8 @@ class LightSAMModel(Interactive, fout.TorchImageModel, fom.SamplesMixin):
     @property
     def needs_fields(self) -> dict[str, str]:
         """The fields to load, by key; those named at load time where ``apply_model`` names no prompt field."""
-        own = (
-            {}
-            if self._fields.keys() & PROMPT_KEYS
-            else {key: getattr(self.config, key) for key in PROMPT_KEYS}
-        )
-        return {key: field for key, field in own.items() if field} | self._fields
+        own = {} if self._fields.keys() & PROMPT_KEYS else vars(self.config)
+        return {key: own[key] for key in PROMPT_KEYS if own.get(key)} | self._fields
 
     @needs_fields.setter
     def needs_fields(self, fields: dict[str, str]) -> None:
@@ -88,9 +85,7 @@ class LightSAMModel(Interactive, fout.TorchImageModel, fom.SamplesMixin):
         Raises:
             LightSamError: The only image failed.
         """
-        items = [
-            self._item(arg, sample) for arg, sample in zip(args, samples or [None] * len(args), strict=True)
-        ]
+        items = [self._item(*pair) for pair in zip(args, samples or [None] * len(args), strict=True)]
         encoded = {row: item.image for row, item in enumerate(items) if self._needs_encoding(item)}
         embeddings = self.segmenter.embed(list(encoded.values()), batch_size=len(items) or 1)
         sources = dict(zip(encoded, embeddings, strict=True))
@@ -117,16 +112,43 @@ class LightSAMModel(Interactive, fout.TorchImageModel, fom.SamplesMixin):
             LightSamError: One of them cannot be read.
         """
         items = [self._item(arg) for arg in args]
-        for item in items:
-            if item.error is not None and item.image is None:
-                raise item.error
+        for error in (item.error for item in items if item.error is not None and item.image is None):
+            raise error
         embeddings = self.segmenter.embed([item.image for item in items], batch_size=len(items))
-        self._vectors = np.stack([embedding.vector() for embedding in embeddings])
-        return self._vectors
+        return np.stack([embedding.vector() for embedding in embeddings])
 
-    def get_embeddings(self) -> Array | None:
-        """The vectors made last."""
-        return self._vectors
+    def predict_interactive(
+        self,
+        sample: Any,
+        boxes: Any = None,
+        points: Sequence[Any] | None = None,
+        point_labels: Sequence[Any] | None = None,
+        prompt_classes: Sequence[str | None] | None = None,
+    ) -> Any:
+        """Detections of prompts on one image, which is encoded the first time only.
+
+        Args:
+            sample: A sample with an image.
+            boxes: (N, 4) ``xyxy`` in pixels of the image, or None.
+            points: N arrays (P, 2) of ``(x, y)`` in pixels of the image, or None.
+            point_labels: N arrays (P,), 1 foreground and 0 background; all foreground where None.
+            prompt_classes: N labels for the detections, or None.
+
+        Returns:
+            ``Detections``, one a prompt; without boxes and points those of everything mode.
+        """
+        prompts = None
+        if boxes is not None or points is not None:
+            count = len(points if boxes is None else boxes)  # type: ignore[arg-type] # one of them is there
+            corners = [None] * count if boxes is None else np.asarray(boxes, np.float64).reshape(-1, 4)
+            clicks = [np.asarray(xy, np.float64).reshape(-1, 2) for xy in points or [[]] * count]
+            kinds = point_labels or [np.ones(len(xy), np.int64) for xy in clicks]
+            names = prompt_classes or [None] * count
+            prompts = [
+                Prompt(carried={"label": name}, box=box, points=xy, labels=np.asarray(labels))
+                for name, box, xy, labels in zip(names, corners, clicks, kinds, strict=True)
+            ]
+        return self.answer(Item(sample.filepath, prompts=prompts), self.recent.embed_file(sample.filepath))
 
     def answer(self, item: Item, embedding: Any) -> Any:
         """The detections of one item, of whose image there is an embedding where `item` needs one."""
@@ -142,17 +164,15 @@ class LightSAMModel(Interactive, fout.TorchImageModel, fom.SamplesMixin):
             found, step = [], self.config.prompt_batch
             for start in range(0, len(wanted), step):
                 found += self._prompted(wanted[start : start + step], embedding, size)
-        return fol.Detections(
-            detections=[one for one in found if least is None or (one.confidence or 0) >= least]
-        )
+        kept = [one for one in found if least is None or (one.confidence or 0) >= least]
+        return fol.Detections(detections=kept)
 
     def _item(self, arg: Any, sample: Any = None) -> Item:
         if isinstance(arg, Item):
             return arg
         fields = {} if sample is None else self.needs_fields
-        prompts = {
-            key: sample[name.removeprefix("frames.")] for key, name in fields.items() if key in PROMPT_KEYS
-        }
+        keys = fields.keys() & PROMPT_KEYS
+        prompts = {key: sample[fields[key].removeprefix("frames.")] for key in PROMPT_KEYS if key in keys}
         return Item.read(arg, prompts, self.config.keep_attributes)
 
     def _needs_encoding(self, item: Item) -> bool:
@@ -173,14 +193,10 @@ class LightSAMModel(Interactive, fout.TorchImageModel, fom.SamplesMixin):
             clicks = pad_clicks([prompt.points for prompt in prompts], [prompt.labels for prompt in prompts])
             given["points"], given["point_labels"] = clicks
         if prompts[0].box is None:  # as with SAM, clicks alone may mean a part or the whole
-            found, rank = (
-                self.segmenter.segment(embedding, **given, multimask=True),
-                self.config.points_mask_index,
-            )
+            found = self.segmenter.segment(embedding, **given, multimask=True)
+            rank = self.config.points_mask_index
             return found.best() if rank is None else found.sized(rank)
         given["boxes"] = [prompt.box for prompt in prompts]
         if prompts[0].mask is not None:
-            given["mask_input"] = [
-                mask_logits(prompt.mask, prompt.box, embedding.frame) for prompt in prompts
-            ]
+            given["mask_input"] = [mask_logits(one.mask, one.box, embedding.frame) for one in prompts]
         return self.segmenter.segment(embedding, **given)

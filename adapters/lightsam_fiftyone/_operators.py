@@ -176,7 +176,7 @@ def _fill(ctx: Any, view: Any, model: LightSAMModel, field: str, chosen: set[str
         ]
         item = Item.read(sample.filepath, {"box_prompt_field": fo.Detections(detections=boxes)})
         if boxes:
-            found = model.answer(item, model.embedding(sample.filepath)).detections
+            found = model.answer(item, model.recent.embed_file(sample.filepath)).detections
             for box, new in zip(boxes, found, strict=True):
                 box.mask, box.confidence = new.mask, new.confidence
             done += 1

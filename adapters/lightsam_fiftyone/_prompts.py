@@ -13,11 +13,8 @@ import numpy.typing as npt
 from lightsam_plugins.errors import PromptError
 
 Array = npt.NDArray[Any]
-_KINDS = {
-    "box_prompt_field": fol.Detection,
-    "mask_prompt_field": fol.Detection,
-    "point_prompt_field": fol.Keypoint,
-}
+_BOX, _CLICK, _MASK = "box_prompt_field", "point_prompt_field", "mask_prompt_field"
+_KINDS = {_BOX: fol.Detection, _MASK: fol.Detection, _CLICK: fol.Keypoint}
 _LISTS = {fol.Detections: "detections", fol.Keypoints: "keypoints"}
 
 
@@ -56,7 +53,7 @@ def read_prompts(fields: Mapping[str, Any], size: tuple[int, int], attributes: I
     rows: dict[str, list[Any]] = {}
     for name, value in fields.items():
         if found := [] if value is None else _labels(name, value):
-            generic = "point_prompt_field" if isinstance(found[0], fol.Keypoint) else "box_prompt_field"
+            generic = _CLICK if isinstance(found[0], fol.Keypoint) else _BOX
             rows[generic if name == "prompt_field" else name] = found
     if len({len(row) for row in rows.values()}) > 1:
         raise PromptError(
@@ -79,10 +76,8 @@ def _labels(name: str, value: Any) -> list[Any]:
 
 
 def _prompt(labels: Mapping[str, Any], size: tuple[int, int], attributes: Iterable[str]) -> Prompt:
-    click, shape = (
-        labels.get("point_prompt_field"),
-        labels.get("box_prompt_field", labels.get("mask_prompt_field")),
-    )
+    click, filled = labels.get(_CLICK), labels.get(_MASK)
+    shape = labels.get(_BOX, filled)
     source: Any = shape or click
     names = ("label", "index", "instance", "tags", *attributes)
     carried = {name: source[name] for name in names if name in source and source[name] is not None}
@@ -93,8 +88,8 @@ def _prompt(labels: Mapping[str, Any], size: tuple[int, int], attributes: Iterab
         box = np.array((x, y, x + width, y + height)) * (size[::-1] * 2)
         overlap = np.minimum(box[2:], size[::-1]) - np.maximum(box[:2], 0)
         usable = bool((overlap > 0).all())  # of NaN nothing is
-    if "mask_prompt_field" in labels:
-        mask = labels["mask_prompt_field"].get_mask()
+    if filled is not None:
+        mask = filled.get_mask()
         usable = usable and mask is not None and mask.size > 0
     return Prompt(carried=carried, box=box, points=points, labels=kinds, mask=mask, usable=usable)
 

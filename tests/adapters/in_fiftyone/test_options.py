@@ -81,9 +81,9 @@ def test_masks_of_clicks_by_size(dataset: Any, photos: Photos) -> None:
             {"box_promt_field": "x"},
             r"unknown option 'box_promt_field': expected one of \[.*'box_prompt_field'",
         ),
-        ({"points_mask_index": 3}, r"points_mask_index: expected one of \(None, 0, 1, 2\), got 3"),
-        ({"bbox_mode": "tight"}, r"bbox_mode: expected one of \('prompt', 'mask'\), got 'tight'"),
-        ({"prompt_batch": 0}, r"prompt_batch: expected 1..65535, got 0"),
+        ({"points_mask_index": 3}, r"points_mask_index: expected in \(None, 0, 1, 2\), got 3"),
+        ({"bbox_mode": "tight"}, r"bbox_mode: expected in \('prompt', 'mask'\), got 'tight'"),
+        ({"prompt_batch": 0}, r"prompt_batch: expected in range\(1, 65536\), got 0"),
     ],
 )
 def test_wrong_options_are_told(options: dict[str, Any], message: str) -> None:
