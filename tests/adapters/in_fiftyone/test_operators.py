@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import numpy as np
 import pytest
 from fiftyone.operators.executor import ExecutionError
 from helpers import COINS, boxes, clicks, full, iou, relative, sample
+from PIL import Image
 
 import lightsam_fiftyone
 
@@ -140,37 +143,49 @@ def test_prompting_one_image_again_encodes_it_once(
     assert iou(full(one.detections[0]), full(both.detections[0])) > 0.8
 
 
-KILLED = """
-import sys, os, fiftyone as fo, lightsam_fiftyone
+LABEL = """
+import sys, fiftyone as fo, lightsam_fiftyone
 dataset = fo.load_dataset(sys.argv[1])
 model = lightsam_fiftyone.load_model("nano", device="cpu")
 missing = dataset.match(fo.ViewField("masks") == None)
-print(len(missing))
-stop = len(missing) // 2
-kill = lambda bar: os._exit(9) if sys.argv[2] == "kill" and bar.iteration >= stop else None
-missing.apply_model(model, "masks", box_prompt_field="found", batch_size=2, num_workers=0, progress=kill)
+print(len(missing), flush=True)
+tell = lambda bar: print(bar.iteration, flush=True)
+missing.apply_model(model, "masks", box_prompt_field="found", batch_size=10, num_workers=0, progress=tell)
 """
 
 
-def test_killed_and_started_again(dataset: Any, photos: dict[str, Path]) -> None:
-    """Killed half way through and started again with a view of what is missing: nothing is lost or done twice."""
+def test_killed_and_started_again(dataset: Any, tmp_path: Path) -> None:
+    """Killed amid 500 images and started again with a view of what is missing: nothing is lost or done twice."""
     dataset.persistent = True
-    dataset.add_samples([sample(photos["coins"], found=boxes(*COINS)) for _ in range(16)])
+    photo = np.zeros((24, 24, 3), np.uint8)
+    photo[6:18, 6:18] = 200
+    square = fo.Detections(detections=[fo.Detection(label="square", bounding_box=[0.25, 0.25, 0.5, 0.5])])
+    for row in range(500):
+        Image.fromarray(photo + np.uint8(row % 50)).save(tmp_path / f"{row}.png")
+    dataset.add_samples([sample(tmp_path / f"{row}.png", found=square.copy()) for row in range(500)])
     dataset.add_sample_field("masks", fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    command = [sys.executable, "-W", "ignore", "-c", LABEL, dataset.name]
 
-    def run(how: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-W", "ignore", "-c", KILLED, dataset.name, how]
-        return subprocess.run(command, check=False, capture_output=True, text=True)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert next(process.stdout) == "500\n"
+        next(line for line in process.stdout if int(line) >= 200)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    before = _labelled(dataset)
+    while before != (before := _labelled(dataset)):  # the database may be at writing what it was sent
+        pass
+    again = subprocess.run(command, check=True, capture_output=True, text=True)
 
-    assert run("kill").returncode == 9
-    dataset.reload()
-    before = {one.id: one.masks.detections[0].id for one in dataset if one.masks is not None}
-    again = run("on")
-
-    assert again.returncode == 0, again.stderr
-    assert 0 < len(before) < 16
-    assert int(again.stdout.split()[-1]) == 16 - len(before)
-    dataset.reload()
-    after = {one.id: one.masks.detections[0].id for one in dataset}
-    assert len(after) == 16
+    assert 100 < len(before) < 500
+    assert int(again.stdout.split()[0]) == 500 - len(before)
+    after = _labelled(dataset)
+    assert len(after) == 500
     assert before.items() <= after.items()
+
+
+def _labelled(dataset: Any) -> dict[str, str]:
+    """The label of each sample that has one."""
+    time.sleep(1)
+    dataset.reload()
+    return {one.id: one.masks.detections[0].id for one in dataset if one.masks is not None}
