@@ -12,7 +12,7 @@ import fiftyone.operators.types as types
 
 from lightsam_fiftyone import load_model
 from lightsam_fiftyone._items import Item
-from lightsam_plugins import OptionError, list_models
+from lightsam_plugins import list_models
 
 if TYPE_CHECKING:
     from lightsam_fiftyone._model import LightSAMModel
@@ -106,17 +106,25 @@ class Segment(_Operator):
 
     def ask(self, ctx: Any, form: Any) -> None:
         """Which prompts, and where the masks go."""
+        fields = _fields(ctx.dataset, (*_BOXES, *_CLICKS))
+        if not fields:
+            missing = "The dataset has no field of boxes (Detections) or clicks (Keypoints)"
+            form.view("missing", types.Error(label=missing))
         form.enum(
             "prompt_field",
-            _fields(ctx.dataset, (*_BOXES, *_CLICKS)),
+            fields,
+            default=next(iter(fields), None),
             required=True,
             label="Boxes or clicks",
             description="Of the labels that are selected, if any are",
         )
+        clicks = ctx.params.get("prompt_field") in _fields(ctx.dataset, _CLICKS)
+        inside = "Leave empty to put masks into the boxes themselves, where they have none"
         form.str(
             "label_field",
+            required=clicks,
             label="New field for the masks",
-            description="Leave empty to put masks into the boxes themselves, where they have none",
+            description="Clicks cannot hold masks" if clicks else inside,
         )
 
     def label(self, ctx: Any, view: Any) -> int:
@@ -130,8 +138,6 @@ class Segment(_Operator):
         if target:
             prompts = view.select_labels(ids=list(chosen), fields=field) if chosen else view
             return _apply(ctx, prompts, model, target, prompt_field=field)
-        if field in _fields(ctx.dataset, _CLICKS):
-            raise OptionError("label_field", expected="a new field: clicks cannot hold masks", got="nothing")
         return _fill(ctx, view, model, field, chosen)
 
 

@@ -92,9 +92,28 @@ def test_masks_into_the_boxes_of_an_opened_sample(coins: Any) -> None:
 
 
 def test_clicks_need_a_field(coins: Any) -> None:
-    """Clicks cannot hold masks, which the operator says."""
-    with pytest.raises(ExecutionError, match="label_field: expected a new field"):
+    """Clicks cannot hold masks: without a new field the operator is refused."""
+    with pytest.raises(ExecutionError, match="label_field. Reason: Required"):
         execute("segment", coins, {"prompt_field": "dots"}).raise_exceptions()
+
+
+def test_the_form_knows_the_fields(coins: Any) -> None:
+    """The first field of prompts is chosen; clicks ask for a new field; a dataset without prompts is told so."""
+    operator = registry.OperatorRegistry().get_operator(URI + "segment")
+
+    def form(dataset: Any, **params: str) -> dict[str, Any]:
+        request = {"dataset_name": dataset.name, "params": params}
+        ctx = foo.ExecutionContext(operator_uri=URI + "segment", request_params=request)
+        fields: dict[str, Any] = operator.resolve_input(ctx).to_json()["type"]["properties"]
+        return fields
+
+    of_boxes, of_clicks = form(coins, prompt_field="found"), form(coins, prompt_field="dots")
+    assert of_boxes["prompt_field"]["default"] == "found"
+    assert of_boxes["prompt_field"]["type"]["values"] == ["found", "dots"]
+    assert [one["label_field"]["required"] for one in (of_boxes, of_clicks)] == [False, True]
+    assert "missing" not in of_boxes
+    coins.delete_sample_fields(["found", "dots"])
+    assert "no field of boxes" in form(coins)["missing"]["view"]["label"]
 
 
 def test_everything(coins: Any) -> None:
