@@ -1,7 +1,7 @@
 """The FiftyOne adapter beside FiftyOne's built-in SAM wrapper: the same network on the same weights, interleaved.
 
     make build/peers/fiftyone/.ready
-    PYTHONPATH=adapters build/peers/fiftyone/bin/python -W ignore -m benchmarks.fiftyone_sam [--rounds 5] [--boxes 1 10 100]
+    PYTHONPATH=adapters build/peers/fiftyone/bin/python -W ignore -m benchmarks.fiftyone_sam   # --rounds 5 --boxes 1 10
 
 The wrapper holds the official code of MobileSAM with weights from a seed, through its public options; the adapter holds
 ours. Both load the images by their own `GetItem` and make FiftyOne's detections of them. Prints the images per second
@@ -14,7 +14,7 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from benchmarks.memory import megabytes
 from benchmarks.seeded import fill, load, photo
 
 SIZE = (1200, 800)  # pixels of the photos
-Work = dict[str, Callable[[], Any]]
+Work = Mapping[str, Callable[[], Any]]
 
 
 def models(folder: Path) -> dict[str, Any]:
