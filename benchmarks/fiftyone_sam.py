@@ -49,9 +49,7 @@ def boxes(count: int) -> Any:
     """Boxes of 5 to 25 % of the sides."""
     random = np.random.RandomState(0)
     rows = np.concatenate([random.uniform(0.05, 0.7, (count, 2)), random.uniform(0.05, 0.25, (count, 2))], 1)
-    return fo.Detections(
-        detections=[fo.Detection(label="object", bounding_box=row) for row in rows.tolist()]
-    )
+    return fo.Detections(detections=[fo.Detection(label="object", bounding_box=row) for row in rows.tolist()])
 
 
 def peak(work: Callable[[], object]) -> float:

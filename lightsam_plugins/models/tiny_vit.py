@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lightsam_plugins.models.layers import GELU, ConvBN, gelu, sam_neck
+from lightsam_plugins.models.strips import in_strips
 
 
 class MBConv(nn.Module):
@@ -21,12 +22,15 @@ class MBConv(nn.Module):
 
     def __init__(self, channels: int, expand: int = 4) -> None:
         super().__init__()
-        wide = channels * expand
+        self.wide = wide = channels * expand
         self.conv1 = ConvBN(channels, wide)
         self.conv2 = ConvBN(wide, wide, 3, groups=wide)
         self.conv3 = ConvBN(wide, channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return in_strips(self._whole, x, self.wide, reach=1)
+
+    def _whole(self, x: torch.Tensor) -> torch.Tensor:
         y = gelu(self.conv1(x))
         y = gelu(self.conv2(y))
         return gelu(x + self.conv3(y))
@@ -140,10 +144,11 @@ class PatchEmbed(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         half = channels // 2
+        self.wide = half // 4  # at the resolution of the images
         self.seq = nn.Sequential(ConvBN(3, half, 3, stride=2), GELU(), ConvBN(half, channels, 3, stride=2))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.seq(x)
+        return in_strips(self.seq, x, self.wide, reach=4, stride=4)
 
 
 class TinyViT(nn.Module):
