@@ -9,7 +9,11 @@ import clips
 import torch
 import yaml
 
-_STRIDE, _WIDTH, _KERNEL = 8, 23, 31  # pixels: a cell; the window that is averaged, and the kernel that holds it
+_STRIDE, _WIDTH, _KERNEL = (
+    8,
+    23,
+    31,
+)  # pixels: a cell; the window that is averaged, and the kernel that holds it
 _ARCHITECTURE = {
     "nc": 2,
     "backbone": [[-1, 1, "Conv", [8, 1, 1]], [-1, 1, "Conv", [8, _KERNEL, _STRIDE]]],

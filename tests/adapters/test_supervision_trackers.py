@@ -15,6 +15,7 @@ from trackers.core.mcbyte.mask_manager import MaskManager
 from trackers.core.mcbyte.masks.dummy import DummyIdentityMaskPropagator
 
 import lightsam_plugins as ls
+import lightsam_supervision
 from lightsam_supervision import LightSAM, LightSAMMaskGenerator
 
 FRAMES = range(60, 100)
@@ -99,4 +100,4 @@ def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "trackers", None)
     monkeypatch.delitem(sys.modules, "lightsam_supervision.mask_generator")
     with pytest.raises(ls.MissingExtra, match=r'trackers 2.6 or newer, got .*pip install "trackers>=2.6"'):
-        from lightsam_supervision import LightSAMMaskGenerator as _
+        _ = lightsam_supervision.LightSAMMaskGenerator
