@@ -64,7 +64,7 @@ class Predictor(BasePredictor):  # type: ignore[misc] # it has no types
     def _result(self, masks: ls.Masks, image: Any, path: str) -> Results:
         names = {row: str(row) for row in range(len(masks))}
         kept = self._kept(masks.scores)
-        some = masks[kept]
+        some = masks if len(kept) == len(masks) else masks[kept]  # a copy of its logits
         rows = np.column_stack([some.boxes, some.scores, kept]).astype(np.float32)
         device = self.device
         return Results(
