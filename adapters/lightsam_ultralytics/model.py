@@ -82,7 +82,8 @@ class LightSAM(Refiner):
             self._move(str(select_device(device, verbose=False)))
         given = {"bboxes": bboxes, "points": points, "labels": labels, "masks": masks}
         prompts = Prompts.of(source, given, everything or {})
-        settings = {"task": "segment", "mode": "predict", "batch": 1, "save": False, **arguments}
+        fixed = {"task": "segment", "mode": "predict", "retina_masks": True}
+        settings = {"batch": 1, "save": False, **arguments, **fixed}
         predictor = Predictor(self._cache, prompts, settings, self.callbacks)
         return predictor(source, stream=stream)  # type: ignore[no-any-return]
 
