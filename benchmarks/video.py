@@ -1,6 +1,6 @@
 """Video mode on synthetic videos with exact ground truth, beside a box tracker with masks and optical flow.
 
-    python -m benchmarks.video [--scenes tuned held-out] [--methods NAME ...] [--model nano] [--frames 200] [--threads 1]
+    python -m benchmarks.video [--scenes tuned held-out] [--methods NAME ...] [--model nano] [--frames 200]
 
 Prints J (IoU), F (of the outlines, tolerance 0.8 % of the diagonal) and their mean as in DAVIS
 (https://arxiv.org/abs/1704.00675), averaged over the objects of each scene, and the milliseconds a frame. The first

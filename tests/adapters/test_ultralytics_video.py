@@ -117,6 +117,21 @@ def test_streams_lists_and_arrays_come_back_as_they_were_given(
     assert isinstance(refiner.refine(result(101).numpy()).masks.data, np.ndarray)
 
 
+def test_a_stream_that_breaks_gives_what_came_before(
+    ultralytics_settings: pytest.MonkeyPatch, refiner: Refiner
+) -> None:
+    """Results before the break are refined, then the source's own error comes through."""
+
+    def stream() -> Any:
+        yield result(100)
+        raise ConnectionError("the camera is gone")
+
+    refined = refiner.refine(stream())
+    assert len(next(refined).masks) == 2
+    with pytest.raises(ConnectionError, match="the camera is gone"):
+        next(refined)
+
+
 def test_a_yolo_is_refined(ultralytics_settings: pytest.MonkeyPatch, refiner: Refiner) -> None:
     """The network of YOLO11 with weights at random: its results of a frame, whatever they are, have a mask a box."""
     from ultralytics import YOLO
