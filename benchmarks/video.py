@@ -1,6 +1,6 @@
 """Video mode on synthetic videos with exact ground truth, beside a box tracker with masks and optical flow.
 
-    python -m benchmarks.video [--model nano] [--frames 200] [--threads 1]
+    python -m benchmarks.video [--scenes tuned held-out] [--methods NAME ...] [--model nano] [--frames 200]
 
 Prints J (IoU), F (of the outlines, tolerance 0.8 % of the diagonal) and their mean as in DAVIS
 (https://arxiv.org/abs/1704.00675), averaged over the objects of each scene, and the milliseconds a frame. The first
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import cv2
 import numpy as np
@@ -23,6 +24,7 @@ import torch
 from scipy import ndimage
 
 import lightsam_plugins as ls
+from benchmarks.video_held_out import HELD_OUT
 from benchmarks.video_scenes import SCENES, SIZE, Image, Mask, Scene
 from lightsam_plugins.box_masks import segment_boxes
 
@@ -113,32 +115,33 @@ def run(scene: Scene, tracker: Tracker, frames: int) -> tuple[float, float, floa
     return float(j), float(f), 1000 * seconds / (frames - 1)
 
 
+METHODS: dict[str, Callable[[ls.Segmenter, Image, list[Mask]], Tracker]] = {
+    "video mode": video_mode,
+    "box tracker + masks": boxes_and_masks,
+    "optical flow": optical_flow,
+    "video mode, mask prompt": partial(video_mode, mask_prompt=True),
+}
+
+
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    sets = {"tuned": SCENES, "held-out": HELD_OUT}
+    parser.add_argument("--scenes", nargs="+", choices=list(sets), default=list(sets))
     parser.add_argument("--model", default="nano")
     parser.add_argument("--frames", type=int, default=200)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument(
-        "--mask-prompt", action="store_true", help="also video mode with the last mask as prompt"
-    )
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS)[:3])
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     model = ls.load(options.model, device="cpu")
-    makers: dict[str, Callable[[ls.Segmenter, Image, list[Mask]], Tracker]] = {
-        "video mode": video_mode,
-        "box tracker + masks": boxes_and_masks,
-        "optical flow": optical_flow,
-    }
-    if options.mask_prompt:
-        makers["video mode, mask prompt"] = lambda *given: video_mode(*given, mask_prompt=True)
     print("| scene | method | J | F | J&F | ms a frame |\n|---|---|---|---|---|---|")
-    for scene in SCENES:
+    for scene in (scene for name in options.scenes for scene in sets[name]):
         image, masks = scene.frame(0)
-        for name, make in makers.items():
-            j, f, milliseconds = run(scene, make(model, image, masks), options.frames)
+        for name in options.methods:
+            j, f, milliseconds = run(scene, METHODS[name](model, image, masks), options.frames)
             print(
                 f"| {scene.name} | {name} | {j:.3f} | {f:.3f} | {(j + f) / 2:.3f} | {milliseconds:.0f} |",
                 flush=True,

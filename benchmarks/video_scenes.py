@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -67,25 +68,45 @@ class Scene:
         return image, masks[: self.asked]
 
 
-# Boxes around one object of a photo each.
-_CUT_OUTS = {
-    "coin": ("coins", (315, 155, 382, 219)),
-    "small coin": ("coins", (22, 34, 67, 75)),
-    "coffee": ("coffee", (204, 95, 370, 193)),
-    "eye": ("chelsea", (135, 85, 208, 148)),
-    "cat": ("chelsea", (95, 20, 330, 280)),
+@dataclass(frozen=True)
+class CutOut:
+    """A part of a photo.
+
+    Args:
+        photo: Name of the photo.
+        box: ``xyxy`` around it, in pixels of the photo.
+        shape: What of the box belongs to it: what `nano` says, the ellipse that fills it, or a wavy blob.
+    """
+
+    photo: str
+    box: tuple[int, int, int, int]
+    shape: Literal["nano", "ellipse", "blob"] = "nano"
+
+
+CUT_OUTS = {
+    "coin": CutOut("coins", (315, 155, 382, 219)),
+    "small coin": CutOut("coins", (22, 34, 67, 75)),
+    "coffee": CutOut("coffee", (204, 95, 370, 193)),
+    "eye": CutOut("chelsea", (135, 85, 208, 148)),
+    "cat": CutOut("chelsea", (95, 20, 330, 280)),
 }
 
 
 @cache
-def _cut_out(name: str) -> tuple[Image, npt.NDArray[np.float32]]:
-    """The pixels of an object and its mask, as `nano` sees it in its photo."""
-    photo, box = _CUT_OUTS[name]
-    image = load_photo(photo)
-    (mask,) = ls.load("nano", device="cpu").segment(image, boxes=[box])
-    x0, y0, pixels = mask.crops()[0]
-    height, width = pixels.shape
-    return image[y0 : y0 + height, x0 : x0 + width], pixels.astype(np.float32)
+def cut_out(name: str) -> tuple[Image, npt.NDArray[np.float32]]:
+    """The pixels of an object and its mask."""
+    part = CUT_OUTS[name]
+    image, (x0, y0, x1, y1) = load_photo(part.photo), part.box
+    if part.shape == "nano":
+        (mask,) = ls.load("nano", device="cpu").segment(image, boxes=[part.box])
+        x0, y0, pixels = mask.crops()[0]
+        height, width = pixels.shape
+        return image[y0 : y0 + height, x0 : x0 + width], pixels.astype(np.float32)
+    y, x = np.mgrid[y0:y1, x0:x1] + 0.5
+    u, v = (2 * x - x0 - x1) / (x1 - x0), (2 * y - y0 - y1) / (y1 - y0)
+    wave = 0.16 * np.sin(3 * np.arctan2(v, u)) + 0.08 * np.sin(5 * np.arctan2(v, u) + 1)
+    radius = 1.0 if part.shape == "ellipse" else 0.76 + wave
+    return image[y0:y1, x0:x1], (np.hypot(u, v) <= radius).astype(np.float32)
 
 
 def _background(photo: str, shift: float) -> Image:
@@ -97,7 +118,7 @@ def _background(photo: str, shift: float) -> Image:
 
 
 def _warped(name: str, place: Placed) -> tuple[Image, npt.NDArray[np.float32]]:
-    image, mask = _cut_out(name)
+    image, mask = cut_out(name)
     height, width = mask.shape
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), place.turn, place.scale)
     matrix[:, 2] += (place.x - width / 2, place.y - height / 2)

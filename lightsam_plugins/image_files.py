@@ -36,7 +36,7 @@ def open_image(path: Path) -> Iterator[Image.Image]:
     except (
         UnidentifiedImageError,
         ImportError,
-    ):  # ultralytics has PIL try pi_heif last, which may not be there
+    ):  # another package may have PIL try pi_heif last, which may not be there
         formats = "PNG, JPEG, TIFF, WebP, BMP, GIF or the like"
         hint = "Open it with its own library and pass the pixels as an array."
         raise ImageError(

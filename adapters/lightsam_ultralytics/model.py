@@ -12,6 +12,7 @@ from ultralytics.utils.torch_utils import select_device
 import lightsam_plugins as ls
 from lightsam_plugins.embedding_cache import EmbeddingCache
 from lightsam_plugins.everything_options import EverythingKeywords
+from lightsam_ultralytics.arguments import check_arguments
 from lightsam_ultralytics.predictor import Predictor
 from lightsam_ultralytics.prompts import Prompts
 from lightsam_ultralytics.refiner import Refiner
@@ -63,22 +64,26 @@ class LightSAM(Refiner):
             masks: (N, H, W) masks in pixels of the image to be made better, or (N, 256, 256) logits.
             everything: Options of everything mode, as of `lightsam_plugins.Segmenter.everything`.
             **arguments: Of Ultralytics' engine: save, show, save_txt, project, name, vid_stride, verbose, batch,
-                device and so on. `conf` drops masks of a predicted IoU up to it; nothing is dropped without.
+                device and so on. `conf` drops masks of a predicted IoU up to it, `classes` keeps rows of these
+                prompts, `max_det` so many of the best; nothing is dropped without.
 
         Returns:
             `ultralytics.engine.results.Results`, in the order of the source. Rows are in the order of the prompts, and
             the class of a row is the index of its prompt, in Ultralytics' SAM too.
 
         Raises:
-            lightsam_plugins.InputError: Prompts that cannot be used, with the image they are for; a ValueError.
+            lightsam_plugins.InputError: Prompts that cannot be used, with the image they are for, or an argument of
+                Ultralytics that would have no effect; a ValueError.
             SyntaxError: An argument that Ultralytics does not know.
             FileNotFoundError: A source that is not there.
         """
+        check_arguments(arguments, self.model.spec.encoder_side)
         if (device := arguments.get("device")) is not None:
             self._move(str(select_device(device, verbose=False)))
         given = {"bboxes": bboxes, "points": points, "labels": labels, "masks": masks}
         prompts = Prompts.of(source, given, everything or {})
-        settings = {"task": "segment", "mode": "predict", "batch": 1, "save": False, **arguments}
+        fixed = {"task": "segment", "mode": "predict", "retina_masks": True}
+        settings = {"batch": 1, "save": False, **arguments, **fixed}
         predictor = Predictor(self._cache, prompts, settings, self.callbacks)
         return predictor(source, stream=stream)  # type: ignore[no-any-return]
 

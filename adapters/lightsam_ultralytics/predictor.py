@@ -30,7 +30,7 @@ class Predictor(BasePredictor):  # type: ignore[misc] # it has no types
         self, cache: EmbeddingCache, prompts: Prompts, settings: dict[str, Any], callbacks: dict[str, Any]
     ) -> None:
         super().__init__(overrides=settings, _callbacks=callbacks)
-        self.cache, self.prompts, self.conf = cache, prompts, settings.get("conf")
+        self.cache, self.prompts, self.settings = cache, prompts, settings
         self.images: list[Any] = []
 
     def setup_model(self, model: object = None, verbose: bool = True) -> None:
@@ -63,8 +63,8 @@ class Predictor(BasePredictor):  # type: ignore[misc] # it has no types
 
     def _result(self, masks: ls.Masks, image: Any, path: str) -> Results:
         names = {row: str(row) for row in range(len(masks))}
-        kept = np.arange(len(masks)) if self.conf is None else np.flatnonzero(masks.scores > self.conf)
-        some = masks[kept]
+        kept = self._kept(masks.scores)
+        some = masks if len(kept) == len(masks) else masks[kept]  # a copy of its logits
         rows = np.column_stack([some.boxes, some.scores, kept]).astype(np.float32)
         device = self.device
         return Results(
@@ -74,6 +74,16 @@ class Predictor(BasePredictor):  # type: ignore[misc] # it has no types
             boxes=torch.from_numpy(rows).to(device),
             masks=torch.from_numpy(some.dense()).to(device),
         )
+
+    def _kept(self, scores: Any) -> Any:
+        """Rows that the user's `conf`, `classes` and `max_det` leave, in their order: all of them without."""
+        rows = np.arange(len(scores))
+        conf, classes, most = (self.settings.get(name) for name in ("conf", "classes", "max_det"))
+        if conf is not None:
+            rows = rows[scores > conf]
+        if classes is not None:
+            rows = rows[np.isin(rows, classes)]
+        return rows if most is None else np.sort(rows[np.argsort(-scores[rows], kind="stable")[:most]])
 
     def _bgr(self, images: Any) -> list[Any]:
         if isinstance(images, torch.Tensor):

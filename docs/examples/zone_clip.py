@@ -1,4 +1,7 @@
-"""A clip of two coins on a table, and a detector that needs no weights: what both examples have in common."""
+"""A clip of two coins on a table, and a detector that needs no weights: what both examples have in common.
+
+It needs OpenCV: pip install opencv-python (opencv-python-headless beside napari).
+"""
 
 from pathlib import Path
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 
@@ -54,6 +55,24 @@ def write(path: Path, frames: Iterable[np.ndarray], fps: float = 25) -> Path:
         writer.write(image)
     writer.release()
     return path
+
+
+def write_by_pyav(path: Path, frames: Iterable[np.ndarray]) -> Path:
+    """Write BGR frames of one size as H.264, whose frames lie in the file in another order than they are shown in."""
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "12"})
+        stream.height, stream.width, stream.pix_fmt = *SIZE, "yuv420p"
+        for image in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        container.mux(stream.encode())
+    return path
+
+
+def read_by_pyav(path: Path) -> Iterator[np.ndarray]:
+    """The frames of a file, BGR."""
+    with av.open(str(path)) as container:
+        for image in container.decode(video=0):
+            yield image.to_ndarray(format="bgr24")
 
 
 def read(path: Path) -> Iterator[np.ndarray]:

@@ -22,7 +22,17 @@ def ultralytics_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[p
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A video file of 300 frames."""
+    """A video file of 300 frames, written by OpenCV."""
     import clips
 
     return clips.write(tmp_path_factory.mktemp("clip") / "clip.avi", map(clips.frame, range(clips.FRAMES)))
+
+
+@pytest.fixture(scope="session")
+def pyav_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same frames, written by PyAV."""
+    import clips
+
+    return clips.write_by_pyav(
+        tmp_path_factory.mktemp("clip") / "clip.mp4", map(clips.frame, range(clips.FRAMES))
+    )

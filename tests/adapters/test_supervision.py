@@ -127,6 +127,17 @@ def test_predict_takes_every_prompt_in_order(model: ls.Segmenter, photo: np.ndar
     )
 
 
+def test_background_points_take_pixels_away(model: ls.Segmenter, photo: np.ndarray) -> None:
+    """A click of label 0 beside one of label 1 gives what the core gives with both, in the same row."""
+    labels = [[1, 0], [1, -1]]
+    clicks = [[[348, 187], [370, 187]], [[44, 55], [0, 0]]]
+    found = LightSAM(model).predict(photo, points=clicks, point_labels=labels)
+    expected = model.segment(photo, points=clicks, point_labels=labels)
+
+    np.testing.assert_array_equal(found.mask.to_dense(), expected.dense())
+    assert found.mask != LightSAM(model).predict(photo, points=[[[348, 187]], [[44, 55]]]).mask
+
+
 def test_lists_of_frames_take_lists_of_prompts(model: ls.Segmenter, photo: np.ndarray) -> None:
     """Each frame is asked for its own boxes or clicks; another number of entries is told."""
     sam = LightSAM(model)

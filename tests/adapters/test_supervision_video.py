@@ -28,7 +28,10 @@ def tracked(index: int) -> sv.Detections:
     )
 
 
-def test_a_whole_video_keeps_frames_ids_and_counts(clip: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("source", ["clip", "pyav_clip"])
+def test_a_whole_video_keeps_frames_ids_and_counts(
+    source: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     """Through `sv.process_video`: 300 frames in order, each id with the mask of its own box, and who is in the zone."""
     exact = LightSAM(wand_segmenter(), bgr=True)  # fills its boxes
     zone = sv.PolygonZone(np.array([(104, 0), (208, 0), (208, 100), (104, 100)]), [sv.Position.CENTER])
@@ -48,13 +51,13 @@ def test_a_whole_video_keeps_frames_ids_and_counts(clip: Path, tmp_path: Path) -
                 assert refined.mask.crop(row).mean() > 0.97  # but for the corners
         return sv.BoxAnnotator(color_lookup=sv.ColorLookup.TRACK).annotate(image, refined)
 
-    sv.process_video(str(clip), str(tmp_path / "out.mp4"), annotate)
+    sv.process_video(str(request.getfixturevalue(source)), str(tmp_path / "out.mp4"), annotate)
 
     assert len(counts) == clips.FRAMES
     expected = [int(104 <= clips.centres(index)[0, 0] < 208) for index in range(clips.FRAMES)]
     assert np.abs(np.subtract(counts, expected)).sum() <= 2  # the zone is of whole pixels
-    written = list(clips.read(tmp_path / "out.mp4"))
-    assert [clips.number(image) for image in written] == list(range(clips.FRAMES))
+    for read in (clips.read, clips.read_by_pyav):
+        assert [clips.number(image) for image in read(tmp_path / "out.mp4")] == list(range(clips.FRAMES))
 
 
 def test_discs_of_a_video_are_segmented(sam: LightSAM, clip: Path) -> None:

@@ -36,8 +36,9 @@ def result(index: int, *, ids: bool = True) -> Any:
     return Results(clips.frame(index), f"frame{index}", names, boxes=torch.from_numpy(rows).float())
 
 
+@pytest.mark.parametrize("source", ["clip", "pyav_clip"])
 def test_a_video_is_followed_frame_by_frame_and_saved(
-    ultralytics_settings: pytest.MonkeyPatch, clip: Path, tmp_path: Path
+    source: str, request: pytest.FixtureRequest, ultralytics_settings: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Through Ultralytics' loader: 300 frames in order, one mask each, held one at a time, and a video of them."""
     from lightsam_ultralytics import LightSAM
@@ -45,7 +46,7 @@ def test_a_video_is_followed_frame_by_frame_and_saved(
     settings = {"save": True, "project": str(tmp_path), "name": "out", "verbose": False, "stream": True}
     sam = LightSAM(wand_segmenter())
     numbers, areas = [], []
-    for one in sam(clip, bboxes=DISC, **settings):
+    for one in sam(request.getfixturevalue(source), bboxes=DISC, **settings):
         numbers.append(clips.number(one.orig_img))
         areas.append(int(one.masks.data.sum()))
 
@@ -53,8 +54,9 @@ def test_a_video_is_followed_frame_by_frame_and_saved(
     assert len(areas) == clips.FRAMES
     assert set(areas) == {int(np.prod(DISC[2:] - DISC[:2]))}
     assert len(sam._cache) == 0
-    written = list(clips.read(next((tmp_path / "out").glob("clip.*"))))
-    assert [clips.number(image) for image in written] == numbers
+    written = next((tmp_path / "out").glob("clip.*"))
+    for read in (clips.read, clips.read_by_pyav):
+        assert [clips.number(image) for image in read(written)] == numbers
 
 
 def test_a_file_that_breaks_off_gives_what_there_is(
@@ -113,6 +115,21 @@ def test_streams_lists_and_arrays_come_back_as_they_were_given(
     assert [one.path for one in several] == ["frame101", "frame100"]
     np.testing.assert_array_equal(several[0].masks.data, next(refined).masks.data)
     assert isinstance(refiner.refine(result(101).numpy()).masks.data, np.ndarray)
+
+
+def test_a_stream_that_breaks_gives_what_came_before(
+    ultralytics_settings: pytest.MonkeyPatch, refiner: Refiner
+) -> None:
+    """Results before the break are refined, then the source's own error comes through."""
+
+    def stream() -> Any:
+        yield result(100)
+        raise ConnectionError("the camera is gone")
+
+    refined = refiner.refine(stream())
+    assert len(next(refined).masks) == 2
+    with pytest.raises(ConnectionError, match="the camera is gone"):
+        next(refined)
 
 
 def test_a_yolo_is_refined(ultralytics_settings: pytest.MonkeyPatch, refiner: Refiner) -> None:

@@ -12,12 +12,11 @@ import pytest
 import tiny_clip
 import torch
 from fake_network import blocks, wand_segmenter
-from hub_server import HubServer, serving
+from hub_server import HubServer
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from lightsam_plugins import text_clip
-from lightsam_plugins.cards import clip
 from lightsam_plugins.cli.app import build_app
 from lightsam_plugins.errors import (
     ChecksumError,
@@ -46,14 +45,8 @@ def server(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, folder: pathlib.Path
 ) -> Iterator[HubServer]:
     """A Hub that has the tiny CLIP, in place of OpenAI's."""
-    card = tiny_clip.card(folder)
-    for module in (text_clip, clip):
-        monkeypatch.setattr(module, "CLIP", card)
-    text_clip._loaded.cache_clear()
-    with serving(tmp_path, monkeypatch) as running:
-        tiny_clip.offer(running, folder)
+    with tiny_clip.served(folder, tmp_path, monkeypatch) as running:
         yield running
-    text_clip._loaded.cache_clear()
 
 
 def squares(count: int) -> list[np.ndarray]:

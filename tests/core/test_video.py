@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from fake_network import wand_segmenter
@@ -136,6 +138,23 @@ def test_a_frame_of_another_size_goes_on() -> None:
     assert found.states == ["visible"]
     assert found.masks.size == (2 * SIZE[0], 2 * SIZE[1])
     np.testing.assert_allclose(found.masks.boxes[0], np.array(box(34, 20)) * 2, atol=8)
+
+
+def test_a_source_that_breaks_loses_no_object() -> None:
+    """Its error comes through after the frames before it, and another source goes on with the same objects."""
+    follow = video()
+    (one,) = follow.add(boxes=box(10, 20))
+
+    def frames() -> Iterator[np.ndarray]:
+        yield frame((10, 20, RED))
+        raise ConnectionError("the camera is gone")
+
+    running = follow.run(frames())
+    assert next(running).ids == [one]
+    with pytest.raises(ConnectionError, match="the camera is gone"):
+        next(running)
+    (found,) = follow.run([frame((14, 20, RED))])
+    assert (found.index, found.states) == (1, ["visible"])
 
 
 def test_a_broken_frame_is_told_and_the_stream_goes_on() -> None:

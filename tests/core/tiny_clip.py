@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
-from hub_server import COMMIT, HubServer
+from hub_server import COMMIT, HubServer, serving
 from PIL import Image
 from safetensors.torch import save_file
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+from lightsam_plugins import text_clip
+from lightsam_plugins.cards import clip
 from lightsam_plugins.model_spec import ModelSpec, WeightFile
 from lightsam_plugins.text_clip import CLIP, FILES
 
@@ -98,3 +102,16 @@ def offer(server: HubServer, folder: Path) -> None:
     for name in FILES:
         served = server.add_hub(REPO, name, (folder / name).read_bytes(), revision=COMMIT)
         served.lfs = name == FILES[0]
+
+
+@contextmanager
+def served(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A Hub that has the tiny CLIP, in place of OpenAI's."""
+    tiny = card(folder)
+    for module in (text_clip, clip):
+        monkeypatch.setattr(module, "CLIP", tiny)
+    text_clip._loaded.cache_clear()
+    with serving(tmp_path, monkeypatch) as running:
+        offer(running, folder)
+        yield running
+    text_clip._loaded.cache_clear()
