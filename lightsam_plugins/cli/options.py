@@ -39,13 +39,22 @@ Weights = Annotated[
         rich_help_panel="Model",
     ),
 ]
+Engine = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="What encodes images: torch; compile (slow start); openvino or onnxruntime, which are extras.",
+        autocompletion=lambda: ["torch", "compile", "openvino", "onnxruntime"],
+        rich_help_panel="Model",
+    ),
+]
 
 
-def load_model(name: str, device: str, weights: Path | None = None) -> Segmenter:
+def load_model(name: str, device: str, weights: Path | None = None, engine: str = "torch") -> Segmenter:
     """The model, ready; torch is imported here and not before."""
     import lightsam_plugins
 
-    return lightsam_plugins.load(name, device=device, weights=weights)
+    return lightsam_plugins.load(name, device=device, weights=weights, engine=engine)
 
 
 def refuse_extra(words: list[str]) -> None:
