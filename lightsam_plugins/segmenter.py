@@ -65,6 +65,11 @@ class Segmenter:
         """Name of the model."""
         return self.spec.name
 
+    @property
+    def network(self) -> torch.nn.Module:
+        """The network itself, on its device; for export."""
+        return self._runner.module
+
     def to(self, device: str | torch.device) -> Segmenter:
         """The same model on another device; itself where it is there already.
 

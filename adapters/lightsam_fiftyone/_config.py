@@ -10,7 +10,7 @@ import fiftyone.utils.torch as fout
 from lightsam_plugins.errors import OptionError
 
 PROMPT_KEYS = ("box_prompt_field", "point_prompt_field", "mask_prompt_field", "prompt_field")
-_TEXTS = ("variant", "dtype", "weights", "accept_licence", *PROMPT_KEYS)
+_TEXTS = ("variant", "dtype", "weights", "engine", "accept_licence", *PROMPT_KEYS)
 
 
 class LightSAMModelConfig(fout.TorchImageModelConfig):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from lightsam_plugins.cli.options import Device, load_model
+from lightsam_plugins.cli.options import Device, Engine, load_model
 from lightsam_plugins.cli.output import out, print_json, say
 from lightsam_plugins.registry import list_models
 
@@ -45,6 +45,7 @@ def bench(
         typer.Argument(metavar="[NAME]...", help="Models; nano if left out.", autocompletion=list_models),
     ] = None,
     device: Device = "auto",
+    engine: Engine = "torch",
     rounds: Annotated[
         int, typer.Option(min=1, max=1000, metavar="N", help="Calls of each kind; the median counts.")
     ] = 5,
@@ -55,7 +56,7 @@ def bench(
     rows = []
     for name in names or ["nano"]:
         say(f"{name}: loading")
-        model = load_model(name, device)
+        model = load_model(name, device, engine=engine)
         say(f"{name}: timing on {model.device}")
         rows.append(
             {"model": name, "device": str(model.device), **_measure(model, rounds, everything=everything)}

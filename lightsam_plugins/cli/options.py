@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lightsam_plugins.engines import ENGINES
 from lightsam_plugins.registry import list_models
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ Engine = Annotated[
     typer.Option(
         metavar="NAME",
         help="What encodes images: torch; compile (slow start); openvino or onnxruntime, which are extras.",
-        autocompletion=lambda: ["torch", "compile", "openvino", "onnxruntime"],
+        autocompletion=lambda: list(ENGINES),
         rich_help_panel="Model",
     ),
 ]

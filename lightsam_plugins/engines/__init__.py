@@ -11,7 +11,6 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeAlias
 
-from lightsam_plugins.devices import resolve_device
 from lightsam_plugins.errors import DeviceError, MissingExtra, OptionError
 
 if TYPE_CHECKING:
@@ -54,6 +53,8 @@ def check_engine(engine: str, device: str | torch.device, dtype: str | torch.dty
             got=repr(engine),
             hint=f"Did you mean {near[0]!r}?" if near else None,
         )
+    from lightsam_plugins.devices import resolve_device
+
     converted = engine in CONVERTED
     target = resolve_device("cpu" if converted and str(device) == "auto" else device)
     if converted and target.type != "cpu":

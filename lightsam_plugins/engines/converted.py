@@ -16,7 +16,7 @@ import torch
 
 from lightsam_plugins.engines import PACKAGES
 from lightsam_plugins.engines.graph import EncoderGraph, export_encoder, sample_images
-from lightsam_plugins.engines.store import stored, weights_digest
+from lightsam_plugins.engines.store import digest, stored
 from lightsam_plugins.errors import EngineError, LightSamError
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ class ConvertedEncoder:
         self._graph = EncoderGraph(network).eval()
         self._sessions: dict[tuple[tuple[int, ...], int], Session] = {}
         self._lock = threading.Lock()
-        versions = [f"{package}-{version(package)}" for package in ("lightsam-plugins", "torch", *PACKAGES[engine])]
-        key = "-".join([spec.name, weights_digest(network), *versions])
+        versions = [f"{name} {version(name)}" for name in ("lightsam-plugins", "torch", *PACKAGES[engine])]
+        key = f"{spec.name}-{engine}-{digest(network, *versions)}"
         self._folder = stored(key, self._convert)
         self._names: list[str] = json.loads((self._folder / _NAMES).read_text("utf-8"))
 
@@ -105,7 +105,9 @@ class ConvertedEncoder:
             session = self._open(folder, tuple(images.shape[1:]), torch.get_num_threads(), bfloat16=False)
         except LightSamError:
             raise
-        except Exception as error:  # whatever an engine raises, of classes that are known only where it is installed
+        except (
+            Exception
+        ) as error:  # whatever an engine raises, of classes that are known only where it is installed
             raise EngineError(
                 f"{what} cannot be converted for {self.engine}",
                 got=f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}",

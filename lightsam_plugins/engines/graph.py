@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
@@ -40,6 +40,7 @@ class EncoderGraph(nn.Module):
         return {name: values.to(dtype) for name, values in maps.items()}
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The maps alone, as a graph has them."""
         return tuple(self.maps(images).values())
 
 
@@ -51,7 +52,10 @@ def sample_images(spec: ModelSpec) -> torch.Tensor:
 
 
 def export_graph(
-    module: nn.Module, inputs: tuple[torch.Tensor, ...], dynamic: tuple[dict[int, object] | None, ...], what: str
+    module: nn.Module,
+    inputs: tuple[torch.Tensor, ...],
+    dynamic: tuple[dict[int, Any] | None, ...],
+    what: str,
 ) -> torch.export.ExportedProgram:
     """Write down what `module` does with inputs of these shapes.
 
@@ -76,17 +80,21 @@ def export_graph(
         ) from error
 
 
+def encoder_axes(spec: ModelSpec) -> dict[int, Any]:
+    """The axes of its input that may have another length than in `sample_images`."""
+    if spec.fit != "letterbox":
+        return {}
+    most = spec.encoder_side // LETTERBOX_STEP
+    return {
+        axis: LETTERBOX_STEP * torch.export.Dim(name, min=1, max=most)
+        for axis, name in ((2, "rows"), (3, "columns"))
+    }
+
+
 def export_encoder(graph: EncoderGraph, spec: ModelSpec) -> torch.export.ExportedProgram:
     """One image at a time, of fixed size but for a letterbox, whose sides are multiples of 32.
 
     Raises:
         EngineError: Torch cannot export it.
     """
-    axes: dict[int, object] = {}
-    if spec.fit == "letterbox":
-        most = spec.encoder_side // LETTERBOX_STEP
-        axes = {
-            axis: LETTERBOX_STEP * torch.export.Dim(name, min=1, max=most)
-            for axis, name in ((2, "rows"), (3, "columns"))
-        }
-    return export_graph(graph, (sample_images(spec),), (axes or None,), f"the encoder of {spec.name!r}")
+    return export_graph(graph, (sample_images(spec),), (encoder_axes(spec) or None,), f"the encoder of {spec.name!r}")

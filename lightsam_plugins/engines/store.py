@@ -31,9 +31,9 @@ def stored(name: str, make: Callable[[Path], None]) -> Path:
     place = cache_dir() / "engines" / name
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(place.with_suffix(".lock")):
+        with FileLock(place.with_name(f"{name}.lock")):
             if not _whole(place):
-                part = place.with_suffix(".part")
+                part = place.with_name(f"{name}.part")
                 for leftover in (part, place):
                     shutil.rmtree(leftover, ignore_errors=True)
                 part.mkdir()
@@ -50,21 +50,21 @@ def stored(name: str, make: Callable[[Path], None]) -> Path:
     return place
 
 
-def weights_digest(module: torch.nn.Module) -> str:
-    """What tells the weights of a module from others: 16 hexadecimal digits."""
+def digest(module: torch.nn.Module, *versions: str) -> str:
+    """What tells a module with its weights, and the versions of what converts it, from others: 16 digits."""
     import torch
 
-    digest = hashlib.sha256()
+    found = hashlib.sha256(repr(versions).encode())
     for name, tensor in module.state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()[:16]
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return found.hexdigest()[:16]
 
 
 def _whole(place: Path) -> bool:
     try:
         digests = json.loads((place / _CONTENTS).read_text("utf-8"))
-        return all(_digest(place / name) == digest for name, digest in digests.items())
+        return all(_digest(place / name) == known for name, known in digests.items())
     except (OSError, ValueError, AttributeError):
         return False
 
