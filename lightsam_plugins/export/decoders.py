@@ -65,7 +65,7 @@ class SlotDecoder(nn.Module):
         encoder = self.network.prompt_encoder
         encoded = encoder(PromptBatch(points, labels))
         # Of as many objects as there are images each has its own: no shape depends on the number of both.
-        image = embedding.expand(len(points), -1, -1, -1)
+        image = embedding.expand(points.shape[0], -1, -1, -1)
         return self.network.mask_decoder(image, encoder.position_map(), encoded, range(MASK_TOKENS))
 
 
@@ -111,19 +111,19 @@ def decoder_graph(segmenter: Segmenter, encoder: Graph) -> Graph | None:
     side = spec.prompt_side
     if isinstance(network, Nano):
         module: nn.Module = NanoGraph(network)
-        prompts, other = _prompts(side, "(N, P) int64: 1 on the object, 0 beside it, -1 none"), _prompts(side, "", 3, 1)
-        for some, count in ((prompts, 2), (other, 3)):
+        prompts, other = _prompts(side, "(N, P) int64: 1 on the object, 0 beside it, -1 none"), _prompts(side, "", 1, 3)
+        for some, count in ((prompts, 2), (other, 1)):
             some["boxes"] = _boxes(count, side)
             some["masks"] = _masks(count)
     elif not isinstance(network, SamNetwork):
         return None
     elif isinstance(network.prompt_encoder, EfficientSamPromptEncoder):
         module, about = SlotDecoder(network), f"(N, {SLOTS}) int64: 1 on the object, 2 and 3 corners, -1 none"
-        prompts, other = _slots(about, 2), _slots(about, 3)
+        prompts, other = _slots(about, 2), _slots(about, 1)
     elif isinstance(network.prompt_encoder, PromptEncoder):
         module = SamDecoder(network)
-        prompts, other = _prompts(side, SAM_LABELS), _prompts(side, "", 3, 1)
-        for some, count, has in ((prompts, 2, 1.0), (other, 3, 0.0)):
+        prompts, other = _prompts(side, SAM_LABELS), _prompts(side, "", 1, 3)
+        for some, count, has in ((prompts, 2, 1.0), (other, 1, 0.0)):
             some["masks"] = _masks(count)
             some["has_mask"] = Value(torch.tensor([has]), "(1,) float32: 1, or 0 to take no notice of masks", {})
     else:
@@ -138,7 +138,7 @@ def decoder_graph(segmenter: Segmenter, encoder: Graph) -> Graph | None:
     )
 
 
-_OBJECTS = torch.export.Dim("objects", min=1, max=4096)
+_OBJECTS = torch.export.Dim("objects", min=2, max=4096)
 
 
 def _noise(*shape: int) -> torch.Tensor:
@@ -147,7 +147,7 @@ def _noise(*shape: int) -> torch.Tensor:
 
 def _prompts(side: int, about: str, count: int = 2, clicks: int = 2) -> dict[str, Value]:
     """Clicks of some objects, the last one beside the object."""
-    axes = {0: _OBJECTS, 1: torch.export.Dim("points", min=1, max=12)}
+    axes = {0: _OBJECTS, 1: torch.export.Dim("points", min=2, max=12)}
     labels = torch.ones((count, clicks), dtype=torch.int64)
     labels[0, -1] = 0
     return {
