@@ -33,7 +33,9 @@ def load(
     path = folder / f"{name}.safetensors"
     tensors = official.state_dict().items()
     save_file({key.removeprefix(prefix): tensor.contiguous().clone() for key, tensor in tensors}, path)
-    return ls.load(name, device="cpu", weights=path, engine=options.get("engine", "torch"), dtype=options.get("dtype"))
+    return ls.load(
+        name, device="cpu", weights=path, engine=options.get("engine", "torch"), dtype=options.get("dtype")
+    )
 
 
 def photo(width: int, height: int, name: str = "coffee") -> npt.NDArray[np.uint8]:

@@ -97,4 +97,6 @@ def export_encoder(graph: EncoderGraph, spec: ModelSpec) -> torch.export.Exporte
     Raises:
         EngineError: Torch cannot export it.
     """
-    return export_graph(graph, (sample_images(spec),), (encoder_axes(spec) or None,), f"the encoder of {spec.name!r}")
+    return export_graph(
+        graph, (sample_images(spec),), (encoder_axes(spec) or None,), f"the encoder of {spec.name!r}"
+    )

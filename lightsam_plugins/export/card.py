@@ -18,7 +18,10 @@ _FITS = {
     "letterbox": "scale the longest side to `side`, centre in the smallest rectangle whose sides are multiples of 32, "
     "fill with 114",
 }
-_TOKENS = {3: "0 to 2, best by iou", 4: "0 for the single answer, 1 to 3 the candidates of an ambiguous prompt"}
+_TOKENS = {
+    3: "0 to 2, best by iou",
+    4: "0 for the single answer, 1 to 3 the candidates of an ambiguous prompt",
+}
 
 
 def describe(spec: ModelSpec, graphs: Sequence[Graph]) -> dict[str, Any]:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from lightsam_plugins.segmenter import Segmenter
 
 POINTS = "(N, P, 2) float32, x and y in pixels of the prompt frame"
-LOGITS = f"(N, K, {LOW_RES}, {LOW_RES}) float32 over the whole prompt frame; the mask is where they are above 0"
+LOGITS = (
+    f"(N, K, {LOW_RES}, {LOW_RES}) float32 over the whole prompt frame; the mask is where they are above 0"
+)
 SAM_LABELS = (
     "(N, P) int64: 1 on the object, 0 beside it, 2 and 3 the corners of a box (top left, bottom right), -1 none. An "
     "object without a box has one point of label -1 after its clicks"
@@ -44,7 +46,9 @@ class SamDecoder(nn.Module):
     ) -> tuple[torch.Tensor, ...]:
         """All four mask tokens: logits (N, 4, 256, 256), predicted IoU (N, 4)."""
         encoder = self.network.prompt_encoder
-        kinds = torch.cat([encoder.not_a_point_embed.weight, encoder.kinds(*range(NEGATIVE, BOTTOM_RIGHT + 1))])
+        kinds = torch.cat(
+            [encoder.not_a_point_embed.weight, encoder.kinds(*range(NEGATIVE, BOTTOM_RIGHT + 1))]
+        )
         tokens = encoder.encode_positions(points) * (labels >= 0)[..., None] + kinds[labels + 1]
         dense = has_mask * encoder.embed_masks(masks) + (1 - has_mask) * encoder.embed_masks(None)
         encoded = EncodedPrompts(tokens, None, dense)
@@ -111,7 +115,10 @@ def decoder_graph(segmenter: Segmenter, encoder: Graph) -> Graph | None:
     side = spec.prompt_side
     if isinstance(network, Nano):
         module: nn.Module = NanoGraph(network)
-        prompts, other = _prompts(side, "(N, P) int64: 1 on the object, 0 beside it, -1 none"), _prompts(side, "", 1, 3)
+        prompts, other = (
+            _prompts(side, "(N, P) int64: 1 on the object, 0 beside it, -1 none"),
+            _prompts(side, "", 1, 3),
+        )
         for some, count in ((prompts, 2), (other, 1)):
             some["boxes"] = _boxes(count, side)
             some["masks"] = _masks(count)
@@ -125,7 +132,9 @@ def decoder_graph(segmenter: Segmenter, encoder: Graph) -> Graph | None:
         prompts, other = _prompts(side, SAM_LABELS), _prompts(side, "", 1, 3)
         for some, count, has in ((prompts, 2, 1.0), (other, 1, 0.0)):
             some["masks"] = _masks(count)
-            some["has_mask"] = Value(torch.tensor([has]), "(1,) float32: 1, or 0 to take no notice of masks", {})
+            some["has_mask"] = Value(
+                torch.tensor([has]), "(1,) float32: 1, or 0 to take no notice of masks", {}
+            )
     else:
         return None
     return Graph(
@@ -167,7 +176,9 @@ def _slots(about: str, count: int) -> dict[str, Value]:
 
 def _boxes(count: int, side: int) -> Value:
     boxes = torch.cat([_noise(count, 2) * side / 2, (1 + _noise(count, 2)) * side / 2], 1)
-    return Value(boxes, "(N, 4) float32, x0, y0, x1, y1 in pixels of the prompt frame; all 0: no box", {0: _OBJECTS})
+    return Value(
+        boxes, "(N, 4) float32, x0, y0, x1, y1 in pixels of the prompt frame; all 0: no box", {0: _OBJECTS}
+    )
 
 
 def _masks(count: int) -> Value:
