@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 ADAPTERS = sorted(file.parent.name for file in ROOT.glob("adapters/*/__init__.py"))
 EXTRAS = {
     "text_clip.py": "text",
+    "cli/bench_plot.py": "evaluate",
     "engines/openvino_engine.py": "openvino",
     "engines/onnx_files.py": "onnxruntime",
     "evaluation/shapes.py": "evaluate",

@@ -16,7 +16,7 @@ from lightsam_plugins.registry import list_models, model_card
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command(epilog="Example:\n\n  lightsam export mobilesam --out mobilesam-onnx")(export)
+    app.command(epilog="Examples:\n\n  lightsam export mobilesam --out mobilesam-onnx")(export)
 
 
 def export(
@@ -26,9 +26,10 @@ def export(
     ],
     weights: Weights = None,
 ) -> None:
-    """Write a model as ONNX: encoder, decoder, and JSON that tells how to use them.
+    """Write a model as ONNX files, for programs without torch.
 
-    Each file is run by ONNX Runtime and compared with torch; a difference above 0.001 is an error.
+    These are the encoder, the decoder, and JSON that tells how to use them. Both are run by ONNX Runtime and compared
+    with torch; a difference above 0.001 is an error.
     """
     model_card(name)  # a wrong name and a missing extra are told before torch is imported
     require_packages("export", PACKAGES["onnxruntime"])
