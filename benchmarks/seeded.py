@@ -23,12 +23,19 @@ def fill(module: torch.nn.Module) -> torch.nn.Module:
     return module.eval().requires_grad_(False)
 
 
-def load(name: str, official: torch.nn.Module, folder: Path, prefix: str = "") -> ls.Segmenter:
-    """Our model with the weights of `official`, by way of a checkpoint; `prefix` is taken off their names."""
+def load(
+    name: str, official: torch.nn.Module, folder: Path, prefix: str = "", **options: str
+) -> ls.Segmenter:
+    """Our model with the weights of `official`, by way of a checkpoint; `prefix` is taken off their names.
+
+    `options` are those of `lightsam_plugins.load`.
+    """
     path = folder / f"{name}.safetensors"
     tensors = official.state_dict().items()
     save_file({key.removeprefix(prefix): tensor.contiguous().clone() for key, tensor in tensors}, path)
-    return ls.load(name, device="cpu", weights=path)
+    return ls.load(
+        name, device="cpu", weights=path, engine=options.get("engine", "torch"), dtype=options.get("dtype")
+    )
 
 
 def photo(width: int, height: int, name: str = "coffee") -> npt.NDArray[np.uint8]:

@@ -12,6 +12,7 @@
     │   ├── OptionError                an option out of its range
     │   └── LicenceNotAccepted         weights whose licence has to be accepted by name
     ├── DeviceError (RuntimeError)     the device is not there, or the dtype is unsafe on it
+    ├── EngineError (RuntimeError)     an engine that cannot run a model
     ├── WeightsError (RuntimeError)    a checkpoint cannot be used
     │   ├── DownloadError              it could not be fetched or stored
     │   ├── ChecksumError              its size or hash is not the published one
@@ -81,6 +82,10 @@ class LicenceNotAccepted(InputError):
 
 class DeviceError(LightSamError, RuntimeError):
     """A device that is not there, or a dtype known to give wrong masks on it."""
+
+
+class EngineError(LightSamError, RuntimeError):
+    """An engine that cannot run a model, or answers otherwise than torch."""
 
 
 class WeightsError(LightSamError, RuntimeError):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightsam_plugins.devices import resolve_device, resolve_dtype
+from lightsam_plugins.devices import resolve_dtype
+from lightsam_plugins.engines import check_engine
 from lightsam_plugins.licences import require_licence
 from lightsam_plugins.recognition import recognise
 from lightsam_plugins.registry import build_network, model_card
@@ -28,6 +29,7 @@ def load(
     weights: str | Path | Mapping[str, str | Path] | None = None,
     dtype: str | torch.dtype | None = None,
     *,
+    engine: str = "torch",
     accept_licence: str | None = None,
     trust: bool = False,
 ) -> Segmenter:
@@ -41,6 +43,9 @@ def load(
             folder, or a mapping such as ``{"decoder": PATH}`` of the parts ``encoder``, ``decoder`` and
             ``detector``; the parts left out are downloaded. One file with the tensors of all parts will do too.
         dtype: ``"float16"`` or ``"bfloat16"`` to trade exactness for speed; float32 where left out.
+        engine: What runs the image encoder: ``"torch"``; ``"compile"``, torch's compiler, whose first call takes a
+            minute; ``"openvino"`` or ``"onnxruntime"`` on a CPU (extras of these names). An engine's copy of the
+            encoder is made at the first load and kept in the cache. Embeddings are alike, whatever made them.
         accept_licence: Name of the licence of the weights, for the models whose card has `licence_terms`.
         trust: Take a download of another hash by its size, where the card says that the hash is weak
             (``model_card(name).weights.weak``): others than the authors published it.
@@ -51,12 +56,14 @@ def load(
     Raises:
         UnknownModel: No model of that name.
         LicenceNotAccepted: The model's licence has to be accepted by name.
-        DeviceError: The device is not there, or the dtype gives wrong masks on it.
+        DeviceError: The device is not there, or the dtype gives wrong masks on it, or the engine does not run there.
+        EngineError: The engine cannot run this model.
+        MissingExtra: A package that the engine needs is not installed.
         WeightsError: The weights cannot be fetched, verified or read, or are those of another model.
     """
     spec = model_card(name)
     require_licence(spec, accept_licence)
-    target = resolve_device(device)
+    target = check_engine(engine, device, dtype)
     precision = resolve_dtype(dtype, target, spec)
     files = _files(spec, weights, trust)
     with Uninitialised():
@@ -64,7 +71,7 @@ def load(
     tensors = read_parts(spec, network, files)
     source = ", ".join(map(str, files.values()))
     load_into(network, tensors, model=spec.name, source=source, recognise=recognise)
-    return Segmenter(network, spec, target, precision)
+    return Segmenter(network, spec, target, precision, engine)
 
 
 def _files(

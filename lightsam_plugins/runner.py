@@ -15,6 +15,7 @@ from lightsam_plugins.transforms import frame_for, preprocess
 from lightsam_plugins.types import Decoded, Detector, Embedding, Features, FloatArray, PromptBatch, Proposer
 
 if TYPE_CHECKING:
+    from lightsam_plugins.engines import Encoder
     from lightsam_plugins.pixel_values import UInt8Array
     from lightsam_plugins.registry import ModelSpec
     from lightsam_plugins.types import Answer, Frame, Network
@@ -31,12 +32,19 @@ class Runner:
         spec: Its model card.
         device: Where to run.
         dtype: Precision of weights and features; prompts stay float32.
+        encoder: Encodes float32 images in place of the network, see `engines`.
     """
 
     def __init__(
-        self, module: torch.nn.Module, spec: ModelSpec, device: torch.device, dtype: torch.dtype
+        self,
+        module: torch.nn.Module,
+        spec: ModelSpec,
+        device: torch.device,
+        dtype: torch.dtype,
+        encoder: Encoder | None = None,
     ) -> None:
         self.spec, self.device, self.dtype = spec, device, dtype
+        self._encoder = encoder
         self.module = module.eval().requires_grad_(False).to(device, dtype)
         self._network = cast("Network", self.module)
 
@@ -62,8 +70,9 @@ class Runner:
         found: dict[int, Features] = {}
         for shape in {one.shape for one in inputs}:  # letterboxes differ, all else is square
             rows = [row for row, one in enumerate(inputs) if one.shape == shape]
-            batch = torch.stack([inputs[row] for row in rows]).to(self.device, self.dtype)
-            features = self._network.encode(batch)
+            batch = torch.stack([inputs[row] for row in rows]).to(self.device)
+            encode = self._encoder
+            features = self._network.encode(batch.to(self.dtype)) if encode is None else encode(batch)
             found |= {row: _row(features, place, len(rows)) for place, row in enumerate(rows)}
         return [Embedding(found[row], frame, spec.name) for row, frame in enumerate(frames)]
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Unpack, cast, overload
 import numpy as np
 import torch
 
-from lightsam_plugins.devices import resolve_device, resolve_dtype
+from lightsam_plugins.devices import resolve_dtype
+from lightsam_plugins.engines import check_engine, make_encoder
 from lightsam_plugins.errors import ImageError, OptionError, PromptError
 from lightsam_plugins.everything import Progress, segment_everything
 from lightsam_plugins.everything_options import EverythingKeywords, everything_options
@@ -34,11 +35,13 @@ class Segmenter:
         spec: Its model card.
         device: Where to run.
         dtype: Precision of weights and features; prompts and results are float32 always.
+        engine: What runs the encoder, see `engines`.
     """
 
     spec: ModelSpec
     device: torch.device
     dtype: torch.dtype
+    engine: str
 
     def __init__(
         self,
@@ -46,18 +49,26 @@ class Segmenter:
         spec: ModelSpec,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        engine: str = "torch",
     ) -> None:
-        self.spec, self.device, self.dtype = spec, torch.device(device), dtype
-        self._runner = Runner(network, spec, self.device, dtype)
+        self.spec, self.device, self.dtype, self.engine = spec, torch.device(device), dtype, engine
+        encoder = make_encoder(engine, network, spec, dtype)
+        self._runner = Runner(network, spec, self.device, dtype, encoder)
 
     def __repr__(self) -> str:
         dtype = str(self.dtype).removeprefix("torch.")
-        return f"Segmenter({self.name!r}, device={str(self.device)!r}, dtype={dtype!r})"
+        engine = "" if self.engine == "torch" else f", engine={self.engine!r}"
+        return f"Segmenter({self.name!r}, device={str(self.device)!r}, dtype={dtype!r}{engine})"
 
     @property
     def name(self) -> str:
         """Name of the model."""
         return self.spec.name
+
+    @property
+    def network(self) -> torch.nn.Module:
+        """The network itself, on its device; for export."""
+        return self._runner.module
 
     def to(self, device: str | torch.device) -> Segmenter:
         """The same model on another device; itself where it is there already.
@@ -65,13 +76,14 @@ class Segmenter:
         The original is left as it was, since other threads may be using it.
 
         Raises:
-            DeviceError: The device is not there, or the model's dtype gives wrong masks on it.
+            DeviceError: The device is not there, the model's dtype gives wrong masks on it, or its engine does not
+                run on it.
         """
-        target = resolve_device(device)
+        target = check_engine(self.engine, device, self.dtype)
         if target == self.device:
             return self
         resolve_dtype(self.dtype, target, self.spec)
-        return Segmenter(copy.deepcopy(self._runner.module), self.spec, target, self.dtype)
+        return Segmenter(copy.deepcopy(self._runner.module), self.spec, target, self.dtype, self.engine)
 
     # A path as str is a sequence of str to the type checker; it is an image here.
     @overload

@@ -192,6 +192,22 @@ class Proposer(Protocol):
 
 
 @runtime_checkable
+class Finisher(Protocol):
+    """What a network offers besides whose `encode` ends with work that depends on what is in the image (FastSAM).
+
+    `encode` is `finish` of `maps`; the maps are what an engine can compute.
+    """
+
+    def maps(self, images: torch.Tensor) -> Features:
+        """The part of `Network.encode` that is one fixed graph."""
+        ...
+
+    def finish(self, maps: Features) -> Features:
+        """The rest of it."""
+        ...
+
+
+@runtime_checkable
 class Detector(Protocol):
     """What a network offers besides that finds the objects of an image as boxes, to be decoded (MobileSAMv2)."""
 

@@ -18,6 +18,9 @@ ROOT = Path(__file__).parents[1]
 ADAPTERS = sorted(file.parent.name for file in ROOT.glob("adapters/*/__init__.py"))
 EXTRAS = {
     "text_clip.py": "text",
+    "cli/bench_plot.py": "evaluate",
+    "engines/openvino_engine.py": "openvino",
+    "engines/onnx_files.py": "onnxruntime",
     "evaluation/shapes.py": "evaluate",
     "evaluation/baselines.py": "evaluate",
     "evaluation/plots.py": "evaluate",
@@ -130,7 +133,7 @@ def test_core_imports_only_what_it_requires() -> None:
 def test_segmenting_imports_no_extra() -> None:
     """A model loads and segments without the packages of an extra."""
     code = (
-        "import sys; sys.modules |= dict.fromkeys(['transformers', 'tokenizers'])\n"
+        "import sys; sys.modules |= dict.fromkeys(['transformers', 'tokenizers', 'openvino', 'onnx', 'onnxruntime'])\n"
         "import numpy, lightsam_plugins as ls\n"
         "photo = numpy.full((32, 32, 3), 128, numpy.uint8)\n"
         "print(len(ls.load('nano', device='cpu').segment(photo, points=[[9, 9]])))"

@@ -22,7 +22,7 @@ def load_model(model_name: str = "nano", model_path: str | None = None, **option
     Args:
         model_name: As in `lightsam_plugins.load`; the zoo puts ``lightsam/`` before it.
         model_path: Where the zoo would have a file; the weights lie in the cache of `lightsam_plugins`.
-        **options: device, dtype, weights, accept_licence, trust as in `lightsam_plugins.load`;
+        **options: device, dtype, weights, engine, accept_licence, trust as in `lightsam_plugins.load`;
             box_prompt_field, point_prompt_field, mask_prompt_field, prompt_field: fields to take prompts from where
             ``apply_model`` names none;
             points_mask_index: of the three masks of clicks, by size, the one to take (0 the smallest); else the best;

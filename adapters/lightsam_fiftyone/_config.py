@@ -15,7 +15,7 @@ _VALUES: dict[str, Sequence[Any]] = {
     "bbox_mode": ("prompt", "mask"),
     "prompt_batch": range(1, 1 << 16),
 }
-_TEXTS = ("variant", "dtype", "weights", "accept_licence", *PROMPT_KEYS)
+_TEXTS = ("variant", "dtype", "weights", "engine", "accept_licence", *PROMPT_KEYS)
 
 
 class LightSAMModelConfig(fout.TorchImageModelConfig):

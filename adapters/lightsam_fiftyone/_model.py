@@ -51,6 +51,7 @@ class LightSAMModel(fout.TorchImageModel, fom.SamplesMixin):
     def _load_model(self, config: LightSAMModelConfig) -> Segmenter:
         dtype = "float16" if config.use_half_precision else config.dtype
         terms = {"accept_licence": config.accept_licence, "trust": config.trust}
+        terms["engine"] = config.engine or "torch"
         return lightsam_plugins.load(config.variant, config.device or "auto", config.weights, dtype, **terms)
 
     @property

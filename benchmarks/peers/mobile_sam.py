@@ -11,7 +11,7 @@ from mobilesam_lite.mobile_sam import SamAutomaticMaskGenerator, SamPredictor, s
 
 import lightsam_plugins as ls
 from benchmarks.interleave import Case
-from benchmarks.peers.sam_like import masks_from_logits, predictor_cases
+from benchmarks.peers.sam_like import encoding, masks_from_logits, predictor_cases
 from benchmarks.seeded import fill, load, photo
 
 PACKAGES = ["mobilesam-lite", "timm"]
@@ -23,6 +23,9 @@ def cases(folder: Path) -> Iterator[Case]:
     ours, predictor = load("mobilesam", sam, folder), SamPredictor(sam)
     bars = {"encode": 1.6, "box": 2.6, "boxes": 3.5}
     yield from predictor_cases(sam, predictor, ours, bars, lambda: predictor.features)
+    for dtype, bar, tolerance in (("float32", 2.6, 1e-3), ("bfloat16", 4, 3e-2)):
+        engine = load("mobilesam", sam, folder, engine="openvino", dtype=dtype)
+        yield encoding(predictor, engine, bar, lambda: predictor.features, tolerance)
     yield masks_from_logits(sam, 15)
     yield everything(sam, ours)
 

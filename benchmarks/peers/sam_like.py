@@ -17,7 +17,11 @@ WIDTH, HEIGHT = 2250, 1500
 
 
 def encoding(
-    predictor: Any, ours: ls.Segmenter, bar: float | None, features: Callable[[], torch.Tensor]
+    predictor: Any,
+    ours: ls.Segmenter,
+    bar: float | None,
+    features: Callable[[], torch.Tensor],
+    tolerance: float = 1e-3,
 ) -> Case:
     """A photo of 1024 x 1024, from array to embedding.
 
@@ -26,20 +30,21 @@ def encoding(
         ours: The same model.
         bar: What is asked for.
         features: The embedding that the predictor holds.
+        tolerance: Largest relative error.
     """
     image = photo(1024, 1024)
 
     def same() -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         predictor.set_image(image)
-        return features().numpy(), ours.embed(image).features["image_embedding"].numpy()
+        return features().numpy(), ours.embed(image).features["image_embedding"].float().numpy()
 
     return Case(
-        f"encode, {ours.name}",
+        f"encode, {ours.name}, {ours.engine}, {str(ours.dtype).removeprefix('torch.')}",
         bar,
         lambda: predictor.set_image(image),
         lambda: ours.embed(image),
         same,
-        1e-3,
+        tolerance,
     )
 
 

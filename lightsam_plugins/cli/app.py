@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lightsam_plugins.cli import bench, demo, doctor, evaluate, everything, models, segment
+from lightsam_plugins.cli import bench, demo, doctor, evaluate, everything, export, models, segment
 from lightsam_plugins.cli.output import ERROR, INTERRUPTED, print_error, say
 from lightsam_plugins.errors import LightSamError
 
@@ -94,7 +94,7 @@ def build_app() -> typer.Typer:
         "Exit codes: 0 fine, 1 an error, 2 wrong use, 3 some images failed, 130 interrupted.",
     )
     app.callback()(_root)
-    for module in (demo, segment, everything, evaluate, models, bench, doctor):
+    for module in (demo, segment, everything, evaluate, models, export, bench, doctor):
         module.register(app)
     for adapter in sorted(entry_points(group="lightsam_plugins.commands"), key=lambda entry: entry.name):
         app.add_typer(adapter.load(), name=adapter.name)

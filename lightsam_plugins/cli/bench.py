@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from lightsam_plugins.cli.options import Device, load_model
+from lightsam_plugins.cli.options import Device, Engine, load_model
 from lightsam_plugins.cli.output import out, print_json, say
+from lightsam_plugins.engines import require_packages
 from lightsam_plugins.registry import list_models
 
 if TYPE_CHECKING:
@@ -45,21 +47,35 @@ def bench(
         typer.Argument(metavar="[NAME]...", help="Models; nano if left out.", autocompletion=list_models),
     ] = None,
     device: Device = "auto",
+    engine: Engine = "torch",
     rounds: Annotated[
         int, typer.Option(min=1, max=1000, metavar="N", help="Calls of each kind; the median counts.")
     ] = 5,
     everything: Annotated[bool, typer.Option(help="Also time everything mode, which takes long.")] = True,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", metavar="FILE", help="Also draw the times, as PNG. Needs lightsam-plugins\\[evaluate]."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, in milliseconds and bytes.")] = False,
 ) -> None:
     """Time models on a photo that comes with the package."""
+    if picture is not None:
+        require_packages("evaluate", ("matplotlib",))
     rows = []
     for name in names or ["nano"]:
         say(f"{name}: loading")
-        model = load_model(name, device)
+        model = load_model(name, device, engine=engine)
         say(f"{name}: timing on {model.device}")
         rows.append(
             {"model": name, "device": str(model.device), **_measure(model, rounds, everything=everything)}
         )
+    if picture is not None:
+        from lightsam_plugins.cli.bench_plot import plot
+
+        plot(rows, _COLUMNS, picture)
+        say(f"wrote {picture}")
     if as_json:
         print_json(rows)
     else:

@@ -11,7 +11,7 @@ import typer
 from rich import box
 from rich.table import Table
 
-from lightsam_plugins.cli.options import Device, Model, Weights, load_model
+from lightsam_plugins.cli.options import Device, Engine, Model, Weights, load_model
 from lightsam_plugins.cli.output import out, say
 from lightsam_plugins.cli.progress import Bar
 from lightsam_plugins.errors import UnsupportedPrompt
@@ -61,11 +61,12 @@ def demo(
     model: Model = "nano",
     device: Device = "auto",
     weights: Weights = None,
+    engine: Engine = "torch",
 ) -> None:
     """Try every kind of prompt on photos that come with it."""
     from lightsam_plugins.cli.demo_cases import CASES, load_photo
 
-    segmenter = load_model(model, device, weights)
+    segmenter = load_model(model, device, weights, engine)
     for _ in range(3):  # the first calls set up the device, and are not timed
         segmenter.segment(load_photo("cell"), points=[[0, 0]])
     results = []

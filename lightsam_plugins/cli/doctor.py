@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lightsam_plugins.cli.output import ERROR, out, print_json
+from lightsam_plugins.engines import CONVERTED, PACKAGES
 
 HOSTS = ("fiftyone", "napari", "supervision", "ultralytics")
 _LIBRARIES = ("torch", "numpy", "pillow", "huggingface_hub", "safetensors", "pycocotools")
@@ -32,6 +33,7 @@ def doctor(
         "versions": _versions(),
         "devices": _devices(),
         "cache": _cache(),
+        "engines": {name: _engine(name) for name in CONVERTED},
         "hosts": {name: _installed(name) for name in HOSTS},
         "nano": _nano(),
     }
@@ -61,6 +63,12 @@ def _installed(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return "without metadata" if find_spec(name) else None
+
+
+def _engine(name: str) -> str | None:
+    """Version of what an engine needs; None where a part is missing."""
+    versions = [_installed(package) for package in PACKAGES[name]]
+    return versions[0] if all(versions) else None
 
 
 def _devices() -> dict[str, str]:
@@ -134,9 +142,10 @@ def _table(report: dict[str, Any]) -> Table:
         )
     offline = report["cache"]["offline"]
     table.add_row("offline mode", good, f"on: {offline} is set, nothing is downloaded" if offline else "off")
-    for name, value in report["hosts"].items():
-        hint = Text(f'not installed: pip install "lightsam-plugins[{name}]"', style="dim")
-        table.add_row(f"host {name}", good if value else missing, value or hint)
+    for kind in ("engine", "host"):
+        for name, value in report[f"{kind}s"].items():
+            hint = Text(f'not installed: pip install "lightsam-plugins[{name}]"', style="dim")
+            table.add_row(f"{kind} {name}", good if value else missing, value or hint)
     mark = good if report["nano"]["works"] else Text("✗", style="red")
     table.add_row("nano", mark, Text(report["nano"]["answer"]))
     return table

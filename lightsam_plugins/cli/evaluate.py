@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lightsam_plugins.cli.options import Device, Weights
+from lightsam_plugins.cli.options import Device, Engine, Weights
 
 _EPILOG = """Examples:
 
@@ -78,6 +78,7 @@ def evaluate(
     restart: Annotated[bool, _option(_OUT, "Forget what is finished and start over.", "--restart")] = False,
     device: Device = "auto",
     weights: Weights = None,
+    engine: Engine = "torch",
 ) -> None:
     """Measure a model on annotated images; write a report.
 
@@ -99,6 +100,7 @@ def evaluate(
         restart,
         device,
         weights,
+        engine,
     )
     if code := run(job):
         raise typer.Exit(code)

@@ -40,6 +40,7 @@ class Job:
     restart: bool
     device: str
     weights: Path | None
+    engine: str
 
     @property
     def protocols(self) -> str:
@@ -115,7 +116,7 @@ def _subject(job: Job) -> tuple[Subject, str]:
     if job.model in BASELINES:
         return BASELINES[job.model], ""
     card = model_card(job.model)
-    return load_model(job.model, job.device, job.weights), weights_identity(card, job.weights)
+    return load_model(job.model, job.device, job.weights, job.engine), weights_identity(card, job.weights)
 
 
 def run_compare(first: Path, second: Path, out: Path | None) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lightsam_plugins.cli.options import Device, Model, Weights
+from lightsam_plugins.cli.options import Device, Engine, Model, Weights
 
 _EPILOG = """Examples:
 
@@ -62,6 +62,7 @@ def everything(
     model: Model = "nano",
     device: Device = "auto",
     weights: Weights = None,
+    engine: Engine = "torch",
     points_per_side: Annotated[int | None, _option(_GRID, "Clicks along each side of the photo.")] = None,
     points_per_batch: Annotated[
         int | None, _option(_GRID, "Clicks decoded at once: speed against memory.")
@@ -129,6 +130,6 @@ def everything(
         "crop_overlap_ratio": crop_overlap_ratio,
         "crop_n_points_downscale_factor": crop_n_points_downscale_factor,
     }
-    job = Job(image, output, overlays, recursive, restart, model, device, weights, options)
+    job = Job(image, output, overlays, recursive, restart, model, device, weights, engine, options)
     if code := run(job):
         raise typer.Exit(code)

@@ -41,6 +41,7 @@ class Job:
     model: str
     device: str
     weights: Path | None
+    engine: str
     options: dict[str, Any]
 
     @property
@@ -92,7 +93,7 @@ def run(job: Job) -> int:
     interrupted = False
     try:
         if todo:
-            segmenter = load_model(job.model, job.device, job.weights)
+            segmenter = load_model(job.model, job.device, job.weights, job.engine)
             _process(job, segmenter, state, todo)
         _draw_missing(job, state)
     except KeyboardInterrupt:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lightsam_plugins.engines import ENGINES
 from lightsam_plugins.registry import list_models
 
 if TYPE_CHECKING:
@@ -39,13 +40,22 @@ Weights = Annotated[
         rich_help_panel="Model",
     ),
 ]
+Engine = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="What encodes images: torch; compile (slow start); openvino or onnxruntime, which are extras.",
+        autocompletion=lambda: list(ENGINES),
+        rich_help_panel="Model",
+    ),
+]
 
 
-def load_model(name: str, device: str, weights: Path | None = None) -> Segmenter:
+def load_model(name: str, device: str, weights: Path | None = None, engine: str = "torch") -> Segmenter:
     """The model, ready; torch is imported here and not before."""
     import lightsam_plugins
 
-    return lightsam_plugins.load(name, device=device, weights=weights)
+    return lightsam_plugins.load(name, device=device, weights=weights, engine=engine)
 
 
 def refuse_extra(words: list[str]) -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from lightsam_plugins.cli.options import (
     Device,
+    Engine,
     Model,
     Weights,
     load_model,
@@ -88,6 +89,7 @@ def segment(
     model: Model = "nano",
     device: Device = "auto",
     weights: Weights = None,
+    engine: Engine = "torch",
     output: Annotated[
         Path | None,
         typer.Option(
@@ -120,14 +122,14 @@ def segment(
         output = Path(f"{image.stem}.lightsam.png")
     for path in (output, json_path):
         _check_target(path, image, picture=path is output)
-    _run(image, prompts, multimask, (model, device, weights), output, json_path)
+    _run(image, prompts, multimask, (model, device, weights, engine), output, json_path)
 
 
 def _run(
     image: Path,
     prompts: Prompts,
     multimask: bool,
-    which: tuple[str, str, Path | None],
+    which: tuple[str, str, Path | None, str],
     output: Path | None,
     json_path: Path | None,
 ) -> None:

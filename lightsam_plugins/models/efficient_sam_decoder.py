@@ -90,7 +90,7 @@ class EfficientSamMaskDecoder(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         image = embedding.permute(0, 2, 3, 1).flatten(1, 2)
         output = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
-        tokens = torch.cat([output.expand(len(prompts.tokens), -1, -1), prompts.tokens], dim=1)
+        tokens = torch.cat([output.expand(prompts.tokens.shape[0], -1, -1), prompts.tokens], dim=1)
         tokens, image = self.transformer(tokens, image, position, prompts.ignored)
 
         filters = torch.stack([self.output_hypernetworks_mlps[i](tokens[:, 1 + i]) for i in wanted], dim=1)

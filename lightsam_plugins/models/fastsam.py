@@ -26,8 +26,19 @@ class FastSam(YoloSeg):
 
     def encode(self, images: torch.Tensor) -> Features:
         """Find the objects of (B, 3, H, W) images: all that prompts need, in the two tensors of an embedding."""
+        return self.finish(self.maps(images))
+
+    def maps(self, images: torch.Tensor) -> Features:
+        """What the network itself gives: predictions of all cells, and prototypes."""
         predictions, prototypes = self(images)
-        return {"proposals": proposals(predictions), "prototypes": prototypes.contiguous()}
+        return {"predictions": predictions, "prototypes": prototypes}
+
+    def finish(self, maps: Features) -> Features:
+        """The objects among the predictions."""
+        return {
+            "proposals": proposals(maps["predictions"]),
+            "prototypes": maps["prototypes"].contiguous(),
+        }
 
     def decode(
         self, features: Features, prompts: PromptBatch, *, multimask: bool

@@ -63,7 +63,7 @@ class NanoDecoder(nn.Module):
         Returns:
             Coefficients (N, TOKENS, GUIDE + 1, S / 4, S / 4) for `guided`, and predicted IoU (N, TOKENS).
         """
-        count, side = len(prompts), features["s8"].shape[-1] * 8
+        count, side = prompts.labels.shape[0], features["s8"].shape[-1] * 8
         image = {  # a saved embedding has lost the memory format of the convolutions
             name: share(value.contiguous(memory_format=torch.channels_last), count)
             for name, value in features.items()

@@ -86,6 +86,8 @@ class PlainViT(nn.Module):
         Computed once, and again where the weights are others: a kept one must not be that of weights loaded before.
         """
         weights = self.pos_embed
+        if torch.compiler.is_compiling():
+            return self._interpolated()  # a graph is written down, in which no memory has an address
         if weights.is_inference() or (weights.requires_grad and torch.is_grad_enabled()):
             return self._interpolated()  # no changes can be seen, or gradients have to go through
         state = (weights.data_ptr(), weights._version, weights.dtype, weights.device)

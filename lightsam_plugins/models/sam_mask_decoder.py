@@ -33,7 +33,7 @@ class SplitCells(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         weight = self.weight.permute(2, 3, 1, 0).flatten(0, 2)
-        return F.linear(x, weight, self.bias.repeat(4)).view(len(x), 4 * x.shape[1], len(self.bias))
+        return F.linear(x, weight, self.bias.repeat(4)).view(x.shape[0], 4 * x.shape[1], len(self.bias))
 
 
 def unfold(logits: torch.Tensor, side: int) -> torch.Tensor:
@@ -83,7 +83,7 @@ class MaskDecoder(nn.Module):
         """
         image = embedding.permute(0, 2, 3, 1).flatten(1, 2) + prompts.dense
         output = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
-        tokens = torch.cat([output.expand(len(prompts.tokens), -1, -1), prompts.tokens], dim=1)
+        tokens = torch.cat([output.expand(prompts.tokens.shape[0], -1, -1), prompts.tokens], dim=1)
         ignored = prompts.ignored
         if ignored is not None:
             ignored = torch.cat([ignored.new_zeros(len(ignored), len(output)), ignored], dim=1)

@@ -124,7 +124,7 @@ class PromptEncoder(PromptEncoderBase):
             [
                 self._embed_clicks(points, labels),
                 self.not_a_point_embed.weight.expand(count, blanks, -1),
-                self.encode_positions(corners) + self._rows(TOP_LEFT, BOTTOM_RIGHT)[: corners.shape[1]],
+                self.encode_positions(corners) + self.kinds(TOP_LEFT, BOTTOM_RIGHT)[: corners.shape[1]],
             ],
             dim=1,
         )
@@ -132,18 +132,18 @@ class PromptEncoder(PromptEncoderBase):
         if bool((labels < 0).any()):
             ignored = torch.zeros(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
             ignored[:, :clicks] = labels < 0
-        return EncodedPrompts(tokens, ignored, self._embed_masks(prompts.masks))
+        return EncodedPrompts(tokens, ignored, self.embed_masks(prompts.masks))
 
-    def _rows(self, *indices: int) -> torch.Tensor:
+    def kinds(self, *indices: int) -> torch.Tensor:
         """Learned embeddings of point kinds, (len(indices), C)."""
         return torch.cat([self.point_embeddings[i].get_parameter("weight") for i in indices])
 
     def _embed_clicks(self, points: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """(N, P, 2) and (N, P) -> (N, P, C). Padding has no position."""
-        kinds = torch.cat([self.not_a_point_embed.weight, self._rows(NEGATIVE, POSITIVE)])
+        kinds = torch.cat([self.not_a_point_embed.weight, self.kinds(NEGATIVE, POSITIVE)])
         return self.encode_positions(points) * (labels >= 0)[..., None] + kinds[labels + 1]
 
-    def _embed_masks(self, masks: torch.Tensor | None) -> torch.Tensor:
+    def embed_masks(self, masks: torch.Tensor | None) -> torch.Tensor:
         """(N, 256, 256) logits -> (N, cells, C); None -> (1, cells, C), the same everywhere."""
         if masks is None:
             return self.no_mask_embed.weight.expand(1, self.grid**2, -1)

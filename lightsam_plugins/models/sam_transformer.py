@@ -86,7 +86,7 @@ class TokenToImageAttention(Attention):
         Returns:
             (N, T, C), without the residual.
         """
-        rows = _rows(tokens, len(image))
+        rows = _rows(tokens, image.shape[0])
         attend = self.attend if rows.shape[1] > FEW_ROWS else self._attend_by_tokens
         return attend(rows, located, image).view(tokens.shape)
 
@@ -131,7 +131,7 @@ class ImageToTokenAttention(Attention):
         if ignored is not None:
             offset = offset.masked_fill(ignored[:, None, :, None], float("-inf"))
         keys = torch.einsum("nthd,hdc->nhtc", keys, self.q_proj.weight.unflatten(0, (self.heads, -1)))
-        rows = _rows(keys.flatten(1, 2), len(image))
+        rows = _rows(keys.flatten(1, 2), image.shape[0])
         logits = (rows @ located.mT).view(count, self.heads, length, image.shape[1])
         weights = logits.add_(offset).softmax(dim=2).flatten(1, 2)
 

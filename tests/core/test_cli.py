@@ -16,7 +16,18 @@ from lightsam_plugins.cli.doctor import CELL
 from lightsam_plugins.errors import UnknownModel
 from lightsam_plugins.registry import list_models, model_card
 
-COMMANDS = ["demo", "segment", "everything", "evaluate", "compare", "models", "download", "bench", "doctor"]
+COMMANDS = [
+    "demo",
+    "segment",
+    "everything",
+    "evaluate",
+    "compare",
+    "models",
+    "download",
+    "export",
+    "bench",
+    "doctor",
+]
 CELL_BOX = ",".join(map(str, CELL))
 
 # pycocotools 2.0.11 decodes with a call that numpy 2 deprecates.
@@ -320,6 +331,8 @@ def test_doctor_finds_everything_in_order():
     assert report["nano"]["works"]
     assert report["versions"]["torch"]
     assert "cpu" in report["devices"]
+    assert set(report["engines"]) == {"openvino", "onnxruntime"}
+    assert all(report["engines"].values())
     assert set(report["hosts"]) == {"fiftyone", "napari", "supervision", "ultralytics"}
 
 

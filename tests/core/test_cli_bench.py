@@ -2,9 +2,11 @@
 
 import json
 
+from PIL import Image
 from typer.testing import CliRunner
 
 from lightsam_plugins.cli.app import build_app
+from lightsam_plugins.cli.bench_plot import plot
 
 
 def bench(*words: str):
@@ -22,6 +24,20 @@ def test_bench_times_every_kind_of_work():
     assert 0 < row["box"] < row["boxes"]
     assert row["encode"] > 0
     assert 10e6 < row["peak_bytes"] < 100e9
+
+
+def test_bench_draws_what_it_measured(tmp_path):
+    """--plot writes a PNG with a bar for each model and kind of work; what was not measured has none."""
+    rows = [
+        {"model": "nano", "device": "cpu", "encode": 20.0, "everything": None},
+        {"model": "mobilesam", "device": "cpu", "encode": 900.0, "everything": 30000.0},
+    ]
+
+    plot(rows, {"encode": "encode", "everything": "everything"}, tmp_path / "new" / "bench.png")
+
+    with Image.open(tmp_path / "new" / "bench.png") as picture:
+        assert picture.format == "PNG"
+        assert len(picture.convert("RGB").getcolors(1 << 20)) > 100
 
 
 def test_bench_prints_a_table():
