@@ -25,6 +25,8 @@ from lightsam_plugins.errors import InputError, LightSamError
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+_POINTLESS = "This points at nothing: click on the object, inside of the image."
+
 
 class Controller:
     """A session on one image at a time, and the model beside it.
@@ -46,7 +48,7 @@ class Controller:
         self.viewer = viewer
         self.worker = Worker(deliver)
         self.models = Models(self.preferences, deliver, self._on_model)
-        self.engine = Engine(self.models.load_first, self.preferences.cache_mb * 1_000_000, self._on_reading)
+        self.engine = Engine(self.models, self.preferences.cache_mb * 1_000_000, self._on_reading)
         self.batch = Batch(self)
         self.mouse = Mouse(self)
         self.hover = Hover(self, self.preferences.hover)
@@ -182,13 +184,10 @@ class Controller:
             return
         prompts = self.session.prompts.collect(shown.plane)
         if not prompts:
-            self._clear("")
+            there = self.session.seen != self.session.prompts.without(shown.plane, self.session.seen)
+            self._clear(_POINTLESS if there else "")
             return
-        if (
-            (known := self.hover.found) is not None
-            and known.prompts == prompts
-            and self.granularity == "best"
-        ):
+        if known := self.engine.known(shown, prompts, self.granularity):
             self._on_found(shown, known)
             return
         self.submit("prompt", shown, prompts, self._on_found)
@@ -209,7 +208,6 @@ class Controller:
             self.message.emit(str(error))
             return
         session.preview.hide()
-        self.hover.found = None
         if not count:
             self.message.emit("All of it belongs to other objects: choose overwrite to replace them.")
         self.changed.emit()
@@ -228,6 +226,7 @@ class Controller:
 
     def cancel(self) -> None:
         """Stop whatever is going on."""
+        self.engine.wanted = ()  # no picture has this key
         self.worker.cancel()
         self.models.cancel()
         self.busy.emit("", 0, 0)
@@ -247,8 +246,10 @@ class Controller:
         )
 
     def encode(self) -> None:
-        """Read the plane that is shown, so that the first click is answered at once."""
+        """Read the plane that is shown, so that the first click is answered at once; another that is read is given up."""
         shown = self.shown()
+        self.engine.wanted = shown and shown.key
+        self.worker.cancel("encode", "prompt", "hover")
         if shown is None:
             return
         self.worker.submit(
@@ -279,7 +280,7 @@ class Controller:
         done: Callable[[Picture, Found], None],
     ) -> None:  # fmt: skip
         """Have the object of some prompts found; `done` gets it on the window's thread."""
-        granularity = self.granularity
+        granularity, self.engine.wanted = self.granularity, shown.key
         self.worker.submit(
             kind,
             lambda ticket: self.engine.segment(shown, prompts, granularity, ticket),
@@ -344,8 +345,6 @@ class Controller:
         """Another model is loaded."""
         self.busy.emit("", 0, 0)
         self.message.emit(f"{self.models.name} is ready.")
-        self.engine.model = self.models.current
-        self.hover.found = None
         if self.session is not None:
             self.encode()
             self.refresh()
@@ -355,14 +354,19 @@ class Controller:
         self.worker.deliver(lambda: self.busy.emit("reading the image", 0, int(started)))
 
     def _on_view(self) -> None:
-        """Another plane or another brightness is shown."""
-        if self.session is None:
+        """Another plane or another brightness is shown, perhaps: napari tells of much that changes neither."""
+        if self.session is None or self._view_key() == self.engine.wanted:
             return
-        self.hover.found = None
         self.candidate = None
         self.session.preview.hide()
         self.encode()
         self.refresh()
+
+    def _view_key(self) -> Any:
+        try:
+            return self.picture().key
+        except LightSamError:
+            return None
 
     def _on_data(self) -> None:
         image = self.require_session().image
@@ -386,7 +390,7 @@ class Controller:
             return
         session, self.session = self.session, None
         self.worker.cancel()
-        self.candidate, self._keep_next, self.hover.found = None, False, None
+        self.candidate, self._keep_next, self.engine.wanted = None, False, None
         session.prompts.edited.disconnect(self._on_edited)
         session.prompts.opened.disconnect(self._on_opened)
         session.image.events.data.disconnect(self._on_data)

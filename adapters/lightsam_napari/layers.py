@@ -75,6 +75,8 @@ def set_polarity(layer: Points, polarity: str) -> None:
     """Let the next click be of this polarity."""
     if layer.selected_data:
         layer.selected_data = set()  # or the selected clicks would change as well
+    if list(layer.feature_defaults["polarity"]) == [polarity] and str(layer.current_symbol) == SYMBOLS[polarity]:
+        return  # each of these lines redraws the layer
     layer.feature_defaults = {"polarity": polarity}
     layer.current_face_color = COLOURS[polarity]
     layer.current_symbol = SYMBOLS[polarity]

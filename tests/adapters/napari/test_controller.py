@@ -107,7 +107,7 @@ def test_negative_clicks_take_away_and_moves_and_deletions_count() -> None:
         points.remove_selected()
         b.settle()
         assert b.controller.candidate is None
-        assert not b.controller.session.preview.layer.visible
+        assert not b.controller.session.preview.shown
 
 
 def test_hover_shows_and_a_click_keeps_what_was_shown() -> None:
@@ -118,7 +118,7 @@ def test_hover_shows_and_a_click_keeps_what_was_shown() -> None:
         b.controller.image = image
         b.controller.hover.at((50, 40))
         b.settle()
-        assert b.controller.session.preview.layer.visible
+        assert b.controller.session.preview.shown
         assert b.controller.candidate is None
         shown = b.controller.hover.found
 
@@ -131,7 +131,7 @@ def test_hover_shows_and_a_click_keeps_what_was_shown() -> None:
         b.controller.discard()
         b.controller.hover.at((500, 500))
         b.settle()
-        assert not b.controller.session.preview.layer.visible
+        assert not b.controller.session.preview.shown
 
 
 def test_undo_and_redo_of_prompts_and_objects() -> None:

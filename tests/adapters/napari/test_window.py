@@ -64,7 +64,7 @@ def test_hover_click_and_keep(w: Window) -> None:
 
     assert iou(kept(w) == 1, truth(40)) > 0.9
     assert iou(kept(w) == 2, truth(110)) > 0.9
-    assert not w.controller.session.preview.layer.visible
+    assert not w.controller.session.preview.shown
 
 
 def test_the_candidate_is_seen_on_the_screen(w: Window) -> None:
@@ -217,10 +217,10 @@ def test_the_slider_changes_the_plane() -> None:
         w.settle()
         w.click((50, 90))
         w.settle()
-        assert w.controller.session.preview.layer.visible
+        assert w.controller.session.preview.shown
         w.viewer.dims.set_point(0, 0)
         w.settle()
-        assert not w.controller.session.preview.layer.visible
+        assert not w.controller.session.preview.shown
         w.viewer.dims.set_point(0, 2)
         w.settle()
         w.key(Qt.Key.Key_N)

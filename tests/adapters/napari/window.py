@@ -140,7 +140,7 @@ def window(open_image: Callable[[Any], Any], model: Any = None) -> Iterator[Wind
         open_image(viewer)
         _, panel = viewer.window.add_plugin_dock_widget("lightsam-plugins", "LightSAM")
         worker = panel.controller.worker
-        panel.controller.models.current = model or nano()
+        panel.controller.models.take(model or nano())
         opened = Window(viewer, panel)
         opened.settle()
         viewer.reset_view()
