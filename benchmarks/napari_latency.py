@@ -212,7 +212,9 @@ def measure(name: str, model: Model, rounds: int) -> None:
     encodings, gaps = timed.stalls(max(3, rounds // 6))
     report(f"{name}: encoding", encodings)
     longest, most = max(gaps), np.percentile(gaps, 95)
-    print(f"| {name}: gaps of the window's thread meanwhile, longest {longest:.0f} | {np.median(gaps):.0f} | {most:.0f} | | |")
+    print(
+        f"| {name}: gaps of the window's thread meanwhile, longest {longest:.0f} | {np.median(gaps):.0f} | {most:.0f} | | |"
+    )
     timed.viewer.close()
 
 
@@ -221,7 +223,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=60)
     rounds = parser.parse_args().rounds
-    print("| what | median, ms | 95 %, ms | CPU of the window's thread, ms | CPU of all, ms |\n|---|---|---|---|---|")
+    print(
+        "| what | median, ms | 95 %, ms | CPU of the window's thread, ms | CPU of all, ms |\n|---|---|---|---|---|"
+    )
     measure("nano", ls.load("nano", device="cpu"), rounds)
     measure("MobileSAM, seeded", seeded("mobilesam"), rounds)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari.layers import Image, Labels, Points, Shapes
@@ -25,6 +26,7 @@ from lightsam_plugins.errors import InputError, LightSamError
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+_OF_CHANNELS = {"visible", "colormap", "inserted", "removed"}
 _POINTLESS = "This points at nothing: click on the object, inside of the image."
 
 
@@ -61,6 +63,7 @@ class Controller:
         self.extend_next = False  # the next click belongs to the object that was kept last
         self._keep_next = False
         viewer.layers.events.removed.connect(self._on_removed)
+        viewer.layers.events.connect(self._on_layer)
         viewer.dims.events.point.connect(self._on_view)
         viewer.dims.events.order.connect(self._on_view)
         viewer.dims.events.ndisplay.connect(self._on_view)
@@ -79,8 +82,6 @@ class Controller:
             self.session = Session(self.viewer, image)
             self.session.prompts.edited.connect(self._on_edited)
             self.session.prompts.opened.connect(self._on_opened)
-            image.events.data.connect(self._on_data)
-            image.events.contrast_limits.connect(self._on_view)
             self.encode()
         self.changed.emit()
 
@@ -261,6 +262,7 @@ class Controller:
         self.worker.close(timeout)
         self.models.cancel()
         self.viewer.layers.events.removed.disconnect(self._on_removed)
+        self.viewer.layers.events.disconnect(self._on_layer)
         for event in ("point", "order", "ndisplay"):
             getattr(self.viewer.dims.events, event).disconnect(self._on_view)
         self._close_session()
@@ -355,22 +357,22 @@ class Controller:
 
     def _on_view(self) -> None:
         """Another plane or another brightness is shown, perhaps: napari tells of much that changes neither."""
-        if self.session is None or self._view_key() == self.engine.wanted:
+        if self.session is None:
             return
+        with suppress(LightSamError):
+            if self.picture().key == self.engine.wanted:
+                return
         self.candidate = None
         self.session.preview.hide()
         self.encode()
         self.refresh()
 
-    def _view_key(self) -> Any:
-        try:
-            return self.picture().key
-        except LightSamError:
-            return None
-
-    def _on_data(self) -> None:
-        image = self.require_session().image
-        self._versions[image] = self._versions.get(image, 0) + 1
+    def _on_layer(self, event: Any) -> None:
+        """Something happened to a layer, of which the list of layers tells as well, or to the list."""
+        if event.type == "data" and isinstance(layer := self.viewer.layers[event.index], Image):
+            self._versions[layer] = self._versions.get(layer, 0) + 1
+        elif event.type != "contrast_limits" and not (self.mix and event.type in _OF_CHANNELS):
+            return
         self._on_view()
 
     def _on_removed(self, event: Any) -> None:
@@ -393,7 +395,5 @@ class Controller:
         self.candidate, self._keep_next, self.engine.wanted = None, False, None
         session.prompts.edited.disconnect(self._on_edited)
         session.prompts.opened.disconnect(self._on_opened)
-        session.image.events.data.disconnect(self._on_data)
-        session.image.events.contrast_limits.disconnect(self._on_view)
         session.close()
         self.busy.emit("", 0, 0)

@@ -131,4 +131,3 @@ class Models:
         for file in spec.files:
             fetch(spec, file, progress=False, report=report)
         return ls.load(name, device=device, accept_licence=accept_licence)
-
