@@ -109,10 +109,11 @@ class Timed:
         return self.pixel(random.uniform(0.2, 0.8, 2))
 
     def pixel(self, part: npt.ArrayLike) -> QPointF:
-        """Where a part of the photo's height and width is on the canvas; parts of the canvas may be beside the photo."""
+        """Where a part of the photo's height and width is on the canvas, of which parts may be beside it."""
         camera = self.viewer.camera
         world = np.array(part) * self.image.data.shape[:2] - np.array(camera.center)[-2:]
-        row, column = np.rint(world * camera.zoom) + (self.canvas.height() // 2, self.canvas.width() // 2)
+        middle = np.array([self.canvas.height() // 2, self.canvas.width() // 2])
+        row, column = np.rint(world * camera.zoom) + middle
         return QPointF(column, row)
 
     def shown(self, ready: Callable[[], bool], watch: Watch) -> Cost:
@@ -157,7 +158,13 @@ class Timed:
         """Previews a second while the mouse goes round, with a hundred moves a second."""
         shown: list[int] = []
         session, end = self.controller.session, time.perf_counter() + seconds
-        usual, session.preview.show = session.preview.show, lambda *a: (usual(*a), shown.append(self.frames))
+        usual = session.preview.show
+
+        def show(*crop: Any) -> None:
+            usual(*crop)
+            shown.append(self.frames)
+
+        session.preview.show = show
         while (now := time.perf_counter()) < end:
             self.mouse(MOVE, self.pixel((0.5 + 0.3 * np.sin(2 * now), 0.5 + 0.3 * np.cos(2 * now))))
             self.pause(0.01)
@@ -213,7 +220,7 @@ def measure(name: str, model: Model, rounds: int) -> None:
     report(f"{name}: encoding", encodings)
     longest, most = max(gaps), np.percentile(gaps, 95)
     print(
-        f"| {name}: gaps of the window's thread meanwhile, longest {longest:.0f} | {np.median(gaps):.0f} | {most:.0f} | | |"
+        f"| {name}: gaps of the window's thread, longest {longest:.0f} | {np.median(gaps):.0f} | {most:.0f} | | |"
     )
     timed.viewer.close()
 

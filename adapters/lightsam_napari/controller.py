@@ -247,7 +247,7 @@ class Controller:
         )
 
     def encode(self) -> None:
-        """Read the plane that is shown, so that the first click is answered at once; another that is read is given up."""
+        """Read the plane that is shown, so that the first click is answered at once; give another up."""
         shown = self.shown()
         self.engine.wanted = shown and shown.key
         self.worker.cancel("encode", "prompt", "hover")

@@ -138,7 +138,7 @@ def test_hover_shows_and_a_click_keeps_what_was_shown() -> None:
 
 
 def test_a_click_is_answered_from_what_was_begun_at_the_press() -> None:
-    """What the press began is the answer to the click, for the first click and for a correction; the model ran once each."""
+    """What the press began is the answer to the click, be it the first or a correction; it is not asked twice."""
     viewer = ViewerModel()
     image = viewer.add_image(two_discs())
     with bench(viewer) as b:

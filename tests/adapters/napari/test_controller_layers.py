@@ -35,7 +35,7 @@ def test_slices_keep_their_prompts() -> None:
 
 
 def test_an_encoding_that_nobody_waits_for_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another slice breaks the encoding of the first one off; a click in the same slice, and its cancelled preview, do not."""
+    """Another slice breaks the encoding of the first one off; a click in the same one does not."""
     viewer = ViewerModel()
     image = viewer.add_image(stack())
     look_at(viewer, image, MIDDLE)
