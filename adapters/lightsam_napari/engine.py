@@ -154,6 +154,8 @@ class Engine:
     def everything(self, picture: Picture, ticket: Ticket) -> list[Found]:
         """All objects of a plane, the smallest first: where masks overlap, none hides what lies in it.
 
+        A mask that reaches all four sides of the plane is the ground on which objects lie, and left out.
+
         Raises:
             Cancelled: It was stopped.
         """
@@ -161,7 +163,11 @@ class Engine:
         masks = model.everything(embedding, progress=ticket.progress)
         by_size = masks[masks.areas.argsort(kind="stable")]
         rows = zip(by_size.crops(), by_size.scores, strict=True)
-        return [Found(crop, float(score), model.name, Prompts()) for crop, score in rows]
+        return [
+            Found(crop, float(score), model.name, Prompts())
+            for crop, score in rows
+            if crop[2].shape != picture.plane.shape
+        ]
 
     def _given_up(self, ticket: Ticket, picture: Picture, model: Segmenter) -> bool:
         """Whether an encoding that runs is of no use: to its job, nor to the next one in this view."""

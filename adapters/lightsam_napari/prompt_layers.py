@@ -211,5 +211,10 @@ class PromptLayers:
         return layer
 
     def _on_data(self, event: Any) -> None:
-        if not self._quiet and event.action in _DONE:
-            self.edited.emit()
+        if self._quiet or event.action not in _DONE:
+            return
+        layer = self.shapes
+        if layer is not None and len(layer.features) > len(layer.data):
+            # napari drops a line that is too short, but not its row, which would be that of the next line.
+            layer.features = layer.features[: len(layer.data)]
+        self.edited.emit()

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,30 @@ def test_everything_boxes_and_points_in_one_go() -> None:
             assert not b.label().any()
         c.batch.from_shapes(Shapes([rectangle(900, 900, 950, 950)], name="far"))
         assert b.messages[-1] == "The layer 'far' has nothing in this plane."
+
+
+def test_the_ground_is_no_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what the model finds, the mask that reaches all four sides is left out; one that reaches three is an object."""
+    ground = np.ones((120, 160), bool)
+    ground[40:60, 40:60] = False
+    crops = [(0, 0, ground), (0, 0, ground[:119]), (40, 40, np.ones((20, 20), bool))]
+
+    class Masks(list):
+        areas = np.array([mask.sum() for _, _, mask in crops])
+        scores = np.array([0.9, 0.8, 0.7])
+
+        def __getitem__(self, rows: np.ndarray) -> Any:
+            return SimpleNamespace(crops=lambda: [crops[row] for row in rows], scores=self.scores[rows])
+
+    monkeypatch.setattr(Segmenter, "everything", lambda *_, **__: Masks())
+    viewer = ViewerModel()
+    image = viewer.add_image(two_discs())
+    with bench(viewer) as b:
+        b.controller.image = image
+        b.controller.batch.everything()
+        b.settle()
+        assert list(b.controller.labels.features["score"]) == [0.7, 0.8]
+        assert set(np.unique(b.label()[119])) == {0}
 
 
 def test_everything_can_be_stopped_and_answers_clicks_meanwhile() -> None:
