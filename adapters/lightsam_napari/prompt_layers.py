@@ -217,4 +217,5 @@ class PromptLayers:
         if layer is not None and len(layer.features) > len(layer.data):
             # napari drops a line that is too short, but not its row, which would be that of the next line.
             layer.features = layer.features[: len(layer.data)]
+            self.polarity = self._polarity  # which that made unknown
         self.edited.emit()

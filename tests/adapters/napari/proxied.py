@@ -34,7 +34,7 @@ def kept(w: Window) -> Any:
 
 
 def test_from_hover_to_redo(w: Window) -> None:
-    """Hover, click, negative click, moved click, commit, box, undo and redo, each with the mask of the disc it is about."""
+    """Hover, click, negative click, moved click, commit, box, undo, redo: each with the mask of the disc it is about."""
     w.move(A)
     w.settle()
     assert w.controller.session.preview.shown
@@ -61,7 +61,7 @@ def test_from_hover_to_redo(w: Window) -> None:
 
 
 def test_planes_models_and_layers_change_mid_job(make_napari_viewer_proxy: Any) -> None:
-    """Another plane, another model, a stop, a deleted image and a closed window while the model works: no error, no leak."""
+    """Another plane or model, a stop, a deleted image and a closed window while the model works: no error, no leak."""
     viewer = make_napari_viewer_proxy(show=True)
     w = opened(viewer, lambda viewer: viewer.add_image(stack(), name="stack"))
     w.viewer.dims.set_point(0, 2)

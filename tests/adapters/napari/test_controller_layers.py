@@ -97,7 +97,7 @@ def test_everything_boxes_and_points_in_one_go() -> None:
 
 
 def test_the_ground_is_no_object(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of what the model finds, the mask that reaches all four sides is left out; one that reaches three is an object."""
+    """Of what the model finds, the mask that reaches all four sides is left out; three make an object."""
     ground = np.ones((120, 160), bool)
     ground[40:60, 40:60] = False
     crops = [(0, 0, ground), (0, 0, ground[:119]), (40, 40, np.ones((20, 20), bool))]
