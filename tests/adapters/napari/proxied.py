@@ -34,7 +34,7 @@ def kept(w: Window) -> Any:
 
 
 def test_from_hover_to_redo(w: Window) -> None:
-    """Hover, click, negative click, moved click, commit, box, undo, redo: each with the mask of the disc it is about."""
+    """Hover, click, negative click, moved click, commit, box, undo, redo: each with the mask of its disc."""
     w.move(A)
     w.settle()
     assert w.controller.session.preview.shown
