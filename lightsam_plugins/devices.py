@@ -12,6 +12,7 @@ from lightsam_plugins.errors import DeviceError, OptionError
 if TYPE_CHECKING:
     from lightsam_plugins.registry import ModelSpec
 
+_USUAL_THREADS = torch.get_num_threads()  # before anyone sets another number
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -100,3 +101,8 @@ def use_threads(count: int) -> None:
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise OptionError("threads", expected="a whole number >= 1", got=repr(count))
     torch.set_num_threads(count)
+
+
+def spare_threads() -> int:
+    """How many threads leave one core to others, such as a window that has to be drawn; at least one."""
+    return max(1, _USUAL_THREADS - 1)

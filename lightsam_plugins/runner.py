@@ -11,6 +11,7 @@ import torch
 from lightsam_plugins.detection import boxes_in_image, detector_image
 from lightsam_plugins.errors import EmbeddingMismatch
 from lightsam_plugins.prompts import make_prompts
+from lightsam_plugins.stopping import KeepGoing, stoppable
 from lightsam_plugins.transforms import frame_for, preprocess
 from lightsam_plugins.types import Decoded, Detector, Embedding, Features, FloatArray, PromptBatch, Proposer
 
@@ -59,8 +60,12 @@ class Runner:
         return frame_for(image, side=self.spec.prompt_side, fit=self.spec.fit)
 
     @torch.inference_mode()
-    def encode(self, images: list[UInt8Array]) -> list[Embedding]:
-        """Encode (H, W, 3) images of any sizes in one call."""
+    def encode(self, images: list[UInt8Array], keep_going: KeepGoing | None = None) -> list[Embedding]:
+        """Encode (H, W, 3) images of any sizes in one call.
+
+        Raises:
+            Cancelled: `keep_going` returned False.
+        """
         spec = self.spec
         frames = [self.frame(image) for image in images]
         inputs = [
@@ -72,16 +77,17 @@ class Runner:
             rows = [row for row, one in enumerate(inputs) if one.shape == shape]
             batch = torch.stack([inputs[row] for row in rows]).to(self.device)
             encode = self._encoder
-            features = self._network.encode(batch.to(self.dtype)) if encode is None else encode(batch)
+            with stoppable(keep_going):
+                features = self._network.encode(batch.to(self.dtype)) if encode is None else encode(batch)
             found |= {row: _row(features, place, len(rows)) for place, row in enumerate(rows)}
         return [Embedding(found[row], frame, spec.name) for row, frame in enumerate(frames)]
 
-    def embed(self, images: list[UInt8Array]) -> list[Embedding]:
+    def embed(self, images: list[UInt8Array], keep_going: KeepGoing | None = None) -> list[Embedding]:
         """As `encode`, to be kept: with the image for the detector, of which everything mode may be in need later.
 
         The detector is not run here, since prompts do without it.
         """
-        embeddings = self.encode(images)
+        embeddings = self.encode(images, keep_going)
         if not self.detects:
             return embeddings
         seen = [detector_image(image)[None].to(self.device) for image in images]

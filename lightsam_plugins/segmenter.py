@@ -24,6 +24,7 @@ from lightsam_plugins.types import LOW_RES, Embedding
 if TYPE_CHECKING:
     from lightsam_plugins.pixel_values import UInt8Array
     from lightsam_plugins.registry import ModelSpec
+    from lightsam_plugins.stopping import KeepGoing
     from lightsam_plugins.types import ArrayLike, Frame, ImageLike
 
 
@@ -87,12 +88,20 @@ class Segmenter:
 
     # A path as str is a sequence of str to the type checker; it is an image here.
     @overload
-    def embed(self, image: ImageLike, *, batch_size: int = 8) -> Embedding: ...  # type: ignore[overload-overlap]
+    def embed(  # type: ignore[overload-overlap]
+        self, image: ImageLike, *, batch_size: int = 8, keep_going: KeepGoing | None = None
+    ) -> Embedding: ...
     @overload
-    def embed(self, image: Sequence[ImageLike], *, batch_size: int = 8) -> list[Embedding]: ...
+    def embed(
+        self, image: Sequence[ImageLike], *, batch_size: int = 8, keep_going: KeepGoing | None = None
+    ) -> list[Embedding]: ...
 
     def embed(
-        self, image: ImageLike | Sequence[ImageLike], *, batch_size: int = 8
+        self,
+        image: ImageLike | Sequence[ImageLike],
+        *,
+        batch_size: int = 8,
+        keep_going: KeepGoing | None = None,
     ) -> Embedding | list[Embedding]:
         """Encode an image once, to prompt it as often as needed.
 
@@ -100,21 +109,24 @@ class Segmenter:
             image: (H, W, 3) uint8 RGB array (other forms: see `transforms.load_image`), a PIL image or
                 a path; or a list or tuple of them, of any sizes.
             batch_size: Images encoded at once, where a list is given.
+            keep_going: Asked before every operation of the network, so it should be quick; returning False stops.
 
         Returns:
             One embedding, or a list in the order of the images.
 
         Raises:
+            Cancelled: `keep_going` returned False.
             ImageError: An image cannot be read.
             OptionError: `batch_size` is below 1.
         """
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise OptionError("batch_size", expected="a whole number >= 1", got=repr(batch_size))
         if not isinstance(image, list | tuple):
-            return self._runner.embed([load_image(cast("ImageLike", image))])[0]
+            return self._runner.embed([load_image(cast("ImageLike", image))], keep_going)[0]
         embeddings: list[Embedding] = []
         for start in range(0, len(image), batch_size):
-            embeddings += self._runner.embed([load_image(one) for one in image[start : start + batch_size]])
+            some = [load_image(one) for one in image[start : start + batch_size]]
+            embeddings += self._runner.embed(some, keep_going)
         return embeddings
 
     def segment(

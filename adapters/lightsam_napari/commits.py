@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lightsam_napari.layers import same_place
 from lightsam_plugins.errors import InputError
 
 if TYPE_CHECKING:
@@ -109,9 +110,7 @@ def fits(labels: Labels, image: Image) -> bool:
 
     if labels.multiscale or labels.data.shape != level_zero(image).shape[: image.ndim]:
         return False
-    corner = np.array(labels.data.shape, float)
-    ends: list[Any] = [np.zeros(len(corner)), corner, *np.diag(corner)]
-    return all(np.allclose(labels.data_to_world(end), image.data_to_world(end)) for end in ends)
+    return same_place(labels, image)
 
 
 def _window(crops: Sequence[Any]) -> tuple[slice, slice] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari.layers import Image, Labels, Points, Shapes
@@ -25,6 +26,9 @@ from lightsam_plugins.errors import InputError, LightSamError
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+_OF_CHANNELS = {"visible", "colormap", "inserted", "removed"}
+_POINTLESS = "This points at nothing: click on the object, inside of the image."
+
 
 class Controller:
     """A session on one image at a time, and the model beside it.
@@ -46,7 +50,7 @@ class Controller:
         self.viewer = viewer
         self.worker = Worker(deliver)
         self.models = Models(self.preferences, deliver, self._on_model)
-        self.engine = Engine(self.models.load_first, self.preferences.cache_mb * 1_000_000, self._on_reading)
+        self.engine = Engine(self.models, self.preferences.cache_mb * 1_000_000, self._on_reading)
         self.batch = Batch(self)
         self.mouse = Mouse(self)
         self.hover = Hover(self, self.preferences.hover)
@@ -59,6 +63,7 @@ class Controller:
         self.extend_next = False  # the next click belongs to the object that was kept last
         self._keep_next = False
         viewer.layers.events.removed.connect(self._on_removed)
+        viewer.layers.events.connect(self._on_layer)
         viewer.dims.events.point.connect(self._on_view)
         viewer.dims.events.order.connect(self._on_view)
         viewer.dims.events.ndisplay.connect(self._on_view)
@@ -77,8 +82,6 @@ class Controller:
             self.session = Session(self.viewer, image)
             self.session.prompts.edited.connect(self._on_edited)
             self.session.prompts.opened.connect(self._on_opened)
-            image.events.data.connect(self._on_data)
-            image.events.contrast_limits.connect(self._on_view)
             self.encode()
         self.changed.emit()
 
@@ -182,13 +185,10 @@ class Controller:
             return
         prompts = self.session.prompts.collect(shown.plane)
         if not prompts:
-            self._clear("")
+            there = self.session.seen != self.session.prompts.without(shown.plane, self.session.seen)
+            self._clear(_POINTLESS if there else "")
             return
-        if (
-            (known := self.hover.found) is not None
-            and known.prompts == prompts
-            and self.granularity == "best"
-        ):
+        if known := self.engine.known(shown, prompts, self.granularity):
             self._on_found(shown, known)
             return
         self.submit("prompt", shown, prompts, self._on_found)
@@ -209,7 +209,6 @@ class Controller:
             self.message.emit(str(error))
             return
         session.preview.hide()
-        self.hover.found = None
         if not count:
             self.message.emit("All of it belongs to other objects: choose overwrite to replace them.")
         self.changed.emit()
@@ -228,6 +227,7 @@ class Controller:
 
     def cancel(self) -> None:
         """Stop whatever is going on."""
+        self.engine.wanted = ()  # no picture has this key
         self.worker.cancel()
         self.models.cancel()
         self.busy.emit("", 0, 0)
@@ -247,8 +247,10 @@ class Controller:
         )
 
     def encode(self) -> None:
-        """Read the plane that is shown, so that the first click is answered at once."""
+        """Read the plane that is shown, so that the first click is answered at once; give another up."""
         shown = self.shown()
+        self.engine.wanted = shown and shown.key
+        self.worker.cancel("encode", "prompt", "hover")
         if shown is None:
             return
         self.worker.submit(
@@ -260,6 +262,7 @@ class Controller:
         self.worker.close(timeout)
         self.models.cancel()
         self.viewer.layers.events.removed.disconnect(self._on_removed)
+        self.viewer.layers.events.disconnect(self._on_layer)
         for event in ("point", "order", "ndisplay"):
             getattr(self.viewer.dims.events, event).disconnect(self._on_view)
         self._close_session()
@@ -279,7 +282,7 @@ class Controller:
         done: Callable[[Picture, Found], None],
     ) -> None:  # fmt: skip
         """Have the object of some prompts found; `done` gets it on the window's thread."""
-        granularity = self.granularity
+        granularity, self.engine.wanted = self.granularity, shown.key
         self.worker.submit(
             kind,
             lambda ticket: self.engine.segment(shown, prompts, granularity, ticket),
@@ -344,8 +347,6 @@ class Controller:
         """Another model is loaded."""
         self.busy.emit("", 0, 0)
         self.message.emit(f"{self.models.name} is ready.")
-        self.engine.model = self.models.current
-        self.hover.found = None
         if self.session is not None:
             self.encode()
             self.refresh()
@@ -355,18 +356,23 @@ class Controller:
         self.worker.deliver(lambda: self.busy.emit("reading the image", 0, int(started)))
 
     def _on_view(self) -> None:
-        """Another plane or another brightness is shown."""
+        """Another plane or another brightness is shown, perhaps: napari tells of much that changes neither."""
         if self.session is None:
             return
-        self.hover.found = None
+        with suppress(LightSamError):
+            if self.picture().key == self.engine.wanted:
+                return
         self.candidate = None
         self.session.preview.hide()
         self.encode()
         self.refresh()
 
-    def _on_data(self) -> None:
-        image = self.require_session().image
-        self._versions[image] = self._versions.get(image, 0) + 1
+    def _on_layer(self, event: Any) -> None:
+        """Something happened to a layer, of which the list of layers tells as well, or to the list."""
+        if event.type == "data" and isinstance(layer := self.viewer.layers[event.index], Image):
+            self._versions[layer] = self._versions.get(layer, 0) + 1
+        elif event.type != "contrast_limits" and not (self.mix and event.type in _OF_CHANNELS):
+            return
         self._on_view()
 
     def _on_removed(self, event: Any) -> None:
@@ -386,10 +392,8 @@ class Controller:
             return
         session, self.session = self.session, None
         self.worker.cancel()
-        self.candidate, self._keep_next, self.hover.found = None, False, None
+        self.candidate, self._keep_next, self.engine.wanted = None, False, None
         session.prompts.edited.disconnect(self._on_edited)
         session.prompts.opened.disconnect(self._on_opened)
-        session.image.events.data.disconnect(self._on_data)
-        session.image.events.contrast_limits.disconnect(self._on_view)
         session.close()
         self.busy.emit("", 0, 0)

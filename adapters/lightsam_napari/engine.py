@@ -11,6 +11,7 @@ from lightsam_napari.prompts import Prompts
 from lightsam_plugins.errors import Cancelled
 
 if TYPE_CHECKING:
+    from lightsam_napari.models import Models
     from lightsam_napari.pixels import Picture
     from lightsam_napari.worker import Ticket
     from lightsam_plugins.segmenter import Segmenter
@@ -66,29 +67,31 @@ class EmbeddingCache:
 
 
 class Engine:
-    """A model, loaded at the first job, and the embeddings it made.
+    """The present model, loaded at the first job, and the embeddings it made.
 
     Args:
-        load: Makes the model.
+        models: Where the model is.
         cache_bytes: How much memory embeddings may take.
-        reading: Called with the ticket and whether a plane is being read, at the start and at the end.
+        reading: Called with whether a plane is being read, at the start and at the end.
     """
 
     def __init__(
-        self,
-        load: Callable[[], Segmenter],
-        cache_bytes: int,
-        reading: Callable[[bool], None] = lambda _: None,
+        self, models: Models, cache_bytes: int, reading: Callable[[bool], None] = lambda _: None
     ) -> None:
         self.cache = EmbeddingCache(cache_bytes)
-        self.model: Segmenter | None = None
-        self._load, self._reading = load, reading
+        self.wanted: Any = None  # key of the picture that is on the screen; its encoding is never given up
+        self._models, self._reading = models, reading
+        self._last: tuple[Any, Found] | None = None
 
-    def ready(self) -> Segmenter:
-        """The model, loaded where it was not yet."""
-        if self.model is None:
-            self.model = self._load()
-        return self.model
+    @property
+    def model(self) -> Segmenter | None:
+        """The present model; None before the first job."""
+        return self._models.current
+
+    def known(self, picture: Picture, prompts: Prompts, granularity: Granularity) -> Found | None:
+        """The last answer where it is the one to this question; from any thread."""
+        last = self._last
+        return last[1] if last and last[0] == (picture.key, prompts, granularity, self.model) else None
 
     def embedding(self, picture: Picture, ticket: Ticket) -> Embedding:
         """A plane encoded, or taken from the cache.
@@ -102,11 +105,11 @@ class Engine:
             return kept
         self._reading(True)
         try:
-            model = self.ready()
+            model = self._models.ready()
             image = picture.read()
-            if ticket.cancelled:
+            if self._given_up(ticket, picture, model):
                 raise Cancelled("reading the image was stopped")
-            embedding = model.embed(image)
+            embedding = model.embed(image, keep_going=lambda: not self._given_up(ticket, picture, model))
         finally:
             self._reading(False)
         self.cache.put((picture.key, model.name, str(model.device)), embedding)
@@ -114,6 +117,8 @@ class Engine:
 
     def segment(self, picture: Picture, prompts: Prompts, granularity: Granularity, ticket: Ticket) -> Found:
         """The object that some prompts point at."""
+        if known := self.known(picture, prompts, granularity):
+            return known
         embedding, model = self._encoded(picture, ticket)
         asked = prompts.arguments(model.spec, embedding.frame)
         masks = model.segment(embedding, **asked, multimask=granularity != "best")
@@ -121,7 +126,9 @@ class Engine:
         if granularity != "best":
             by_size = masks.areas.argsort(kind="stable")
             row = int(by_size[min(GRANULARITIES.index(granularity) - 1, len(by_size) - 1)])
-        return Found(masks.crops()[row], float(masks.scores[row]), model.name, prompts)
+        found = Found(masks.crops()[row], float(masks.scores[row]), model.name, prompts)
+        self._last = ((picture.key, prompts, granularity, model), found)
+        return found
 
     def several(self, picture: Picture, prompts: Sequence[Prompts], ticket: Ticket) -> list[Found]:
         """The objects of many prompts, all boxes or all single clicks, in their order.
@@ -147,6 +154,8 @@ class Engine:
     def everything(self, picture: Picture, ticket: Ticket) -> list[Found]:
         """All objects of a plane, the smallest first: where masks overlap, none hides what lies in it.
 
+        A mask that reaches all four sides of the plane is the ground on which objects lie, and left out.
+
         Raises:
             Cancelled: It was stopped.
         """
@@ -154,12 +163,20 @@ class Engine:
         masks = model.everything(embedding, progress=ticket.progress)
         by_size = masks[masks.areas.argsort(kind="stable")]
         rows = zip(by_size.crops(), by_size.scores, strict=True)
-        return [Found(crop, float(score), model.name, Prompts()) for crop, score in rows]
+        return [
+            Found(crop, float(score), model.name, Prompts())
+            for crop, score in rows
+            if crop[2].shape != picture.plane.shape
+        ]
+
+    def _given_up(self, ticket: Ticket, picture: Picture, model: Segmenter) -> bool:
+        """Whether an encoding that runs is of no use: to its job, nor to the next one in this view."""
+        return ticket.cancelled and (picture.key != self.wanted or model is not self.model)
 
     def _encoded(self, picture: Picture, ticket: Ticket) -> tuple[Embedding, Segmenter]:
         """A plane and the model that encoded it, which may be replaced by another at any moment."""
         while True:
             embedding = self.embedding(picture, ticket)
-            model = self.ready()
+            model = self._models.ready()
             if embedding.model == model.name:
                 return embedding.to(model.device), model

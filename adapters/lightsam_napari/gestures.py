@@ -84,10 +84,13 @@ def _press(controller: Controller, layer: Points, event: Any) -> Iterator[None]:
         return
     modifiers = event.modifiers  # keys of vispy, which equal their names
     taken_away = "Control" in modifiers or "Alt" in modifiers
-    set_polarity(layer, NEGATIVE if taken_away else controller.polarity)
+    polarity = NEGATIVE if taken_away else controller.polarity
     controller.extend_next = controller.one_click and (taken_away or "Shift" in modifiers)
     start, start_pos = event.position, np.array(event.pos)
     grabbed = layer.get_value(start, world=True)
+    if "Shift" not in modifiers and grabbed is None and not controller.extend_next:
+        controller.hover.pressed(layer.world_to_data(start), polarity)
+    set_polarity(layer, polarity)
     dragged = False
 
     def drag(last: bool) -> None:

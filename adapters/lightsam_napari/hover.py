@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lightsam_napari.prompts import Prompts
+from lightsam_napari.layers import POSITIVE
 from lightsam_plugins.errors import LightSamError
 
 if TYPE_CHECKING:
@@ -24,23 +24,15 @@ class Hover:
 
     def __init__(self, controller: Controller, on: bool) -> None:
         self._controller, self.on = controller, on
-        self.found: Found | None = None  # what is shown; a click at its place takes it over
 
     def at(self, data: Sequence[float]) -> None:
         """Show what a click at data coordinates of the image would find, where nothing is prompted yet."""
-        controller = self._controller
-        if not self.on or controller.session is None:
-            return
-        try:
-            shown = controller.picture()
-        except LightSamError:
-            return
-        x, y = shown.plane.to_xy([data])[0]
-        inside = 0 <= x <= shown.plane.shape[1] and 0 <= y <= shown.plane.shape[0]
-        if not inside or controller.session.prompts.collect(shown.plane):
-            self.stop()
-            return
-        controller.submit("hover", shown, Prompts(((float(x), float(y)),), (1,)), self._show)
+        if self.on:
+            self._ask(data, POSITIVE)
+
+    def pressed(self, data: Sequence[float], polarity: str) -> None:
+        """Begin to find what a click will ask for while the button is still held."""
+        self._ask(data, polarity, click=True)
 
     def toggle(self) -> None:
         """Show the mask under the mouse, or not."""
@@ -52,9 +44,26 @@ class Hover:
         """The mouse is elsewhere."""
         controller = self._controller
         controller.worker.cancel("hover")
-        self.found = None
         if controller.candidate is None and controller.session is not None:
             controller.session.preview.hide()
+
+    def _ask(self, data: Sequence[float], polarity: str, *, click: bool = False) -> None:
+        controller = self._controller
+        if (session := controller.session) is None:
+            return
+        try:
+            shown = controller.picture()
+        except LightSamError:
+            return
+        x, y = shown.plane.to_xy([data])[0]
+        inside = 0 <= x <= shown.plane.shape[1] and 0 <= y <= shown.plane.shape[0]
+        before = session.prompts.snapshot()
+        first = not session.prompts.collect(shown.plane, before)
+        prompts = session.prompts.collect(shown.plane, before.with_click(data, polarity))
+        if inside and prompts and (first or click):
+            controller.submit("hover", shown, prompts, self._show if first and self.on else _keep)
+        elif not click:
+            self.stop()
 
     def _show(self, shown: Picture, found: Found) -> None:
         controller = self._controller
@@ -63,5 +72,8 @@ class Hover:
             and controller.candidate is None
             and not controller.worker.busy("prompt")
         ):
-            self.found = found
             controller.session.preview.show(found.crop, shown.plane)
+
+
+def _keep(_shown: Picture, _found: Found) -> None:
+    """The engine remembers it."""

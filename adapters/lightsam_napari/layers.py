@@ -48,6 +48,13 @@ def moved(layer: Layer, origin: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return np.asarray(shift, np.float64)
 
 
+def same_place(layer: Layer, image: Layer) -> bool:
+    """Whether a layer of the shape of an image lies on it pixel by pixel."""
+    corner = np.array(level_zero(image).shape[: image.ndim], float)
+    ends: list[Any] = [np.zeros(len(corner)), corner, *np.diag(corner)]
+    return all(np.allclose(layer.data_to_world(end), image.data_to_world(end)) for end in ends)
+
+
 def new_labels(image: Layer, name: str = "objects") -> Labels:
     """An empty labels layer over all of an image, of 32-bit numbers."""
     shape = level_zero(image).shape[: image.ndim]
@@ -75,6 +82,11 @@ def set_polarity(layer: Points, polarity: str) -> None:
     """Let the next click be of this polarity."""
     if layer.selected_data:
         layer.selected_data = set()  # or the selected clicks would change as well
+    if (
+        list(layer.feature_defaults["polarity"]) == [polarity]
+        and str(layer.current_symbol) == SYMBOLS[polarity]
+    ):
+        return  # each of these lines redraws the layer
     layer.feature_defaults = {"polarity": polarity}
     layer.current_face_color = COLOURS[polarity]
     layer.current_symbol = SYMBOLS[polarity]

@@ -29,11 +29,11 @@ class Models:
     def __init__(self, preferences: Preferences, deliver: Deliver, loaded: Callable[[], None]) -> None:
         self.device = preferences.device
         self.current: Segmenter | None = None
-        self._threads = preferences.threads
+        self.threads = preferences.threads
         self._first = preferences.model if not self.missing(preferences.model) else "nano"
         self._deliver, self._loaded = deliver, loaded
         self._stop = threading.Event()
-        self._lock = threading.Lock()
+        self._loading, self._change = threading.Lock(), threading.Lock()
 
     @property
     def name(self) -> str:
@@ -51,16 +51,20 @@ class Models:
         spec = model_card(name)
         return None if is_downloaded(spec) and not spec.licence_terms else spec
 
-    def load_first(self) -> Segmenter:
-        """The model at the start; called by the worker at its first job."""
+    def ready(self) -> Segmenter:
+        """The present model, loaded at the first job; called on the worker's thread."""
         import lightsam_plugins as ls
-        from lightsam_plugins.devices import use_threads
+        from lightsam_plugins.devices import spare_threads, use_threads
 
-        with self._lock:  # torch is imported once, by whoever is first
-            if self._threads:
-                use_threads(self._threads)
-            if self.current is None:
-                self.current = ls.load(self._first, device=self.device)
+        # All cores at once would have the window's thread and the model's wait for each other.
+        use_threads(self.threads or spare_threads())
+        if self.current is not None:
+            return self.current
+        with self._loading:  # torch is imported once, by whoever is first
+            first = ls.load(self._first, device=self.device)
+        with self._change:
+            # Another one may have been taken while this one was loaded: that is the user's choice.
+            self.current = self.current or first
             return self.current
 
     def change(
@@ -97,13 +101,24 @@ class Models:
                 text = str(error)
                 self._deliver(lambda: None if stop.is_set() else failed(text))
                 return
-            self._deliver(lambda: None if stop.is_set() else self._take(model, device))
+            self._deliver(lambda: None if stop.is_set() else self.take(model, device))
 
         threading.Thread(target=load, name="lightsam-load", daemon=True).start()
 
     def cancel(self) -> None:
         """Stop loading; the present model stays."""
         self._stop.set()
+
+    def take(self, model: Segmenter, device: str = "auto") -> None:
+        """Use a model from now on; on the window's thread.
+
+        Args:
+            model: It is loaded.
+            device: What the user asked for, to be shown.
+        """
+        with self._change:
+            self.current, self.device = model, device
+        self._loaded()
 
     def _load(
         self, name: str, device: str, accept_licence: str | None, report: Callable[[int, int], bool]
@@ -116,7 +131,3 @@ class Models:
         for file in spec.files:
             fetch(spec, file, progress=False, report=report)
         return ls.load(name, device=device, accept_licence=accept_licence)
-
-    def _take(self, model: Segmenter, device: str) -> None:
-        self.current, self.device = model, device
-        self._loaded()

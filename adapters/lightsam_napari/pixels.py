@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from lightsam_napari.layers import same_place
 from lightsam_napari.planes import Plane, level_zero, shown_plane
 from lightsam_plugins.errors import ImageError
 from lightsam_plugins.images import load_image
@@ -120,15 +121,27 @@ def picture(
 
 
 def channels(image: Image, layers: Sequence[Layer]) -> list[Image]:
-    """An image and the visible ones among some layers that have its shape: the channels of a mix."""
+    """An image and the visible ones among some layers that have its shape: the channels of a mix.
+
+    Raises:
+        ImageError: One of them lies elsewhere, so that its pixels are not those of the image.
+    """
     from napari.layers import Image
 
-    return [image] + [
+    found = [
         layer
         for layer in layers
         if isinstance(layer, Image) and layer != image and layer.visible
         and not layer.multiscale and layer.data.shape == image.data.shape
     ]  # fmt: skip
+    for layer in found:
+        if not same_place(layer, image) or tuple(layer.units) != tuple(image.units):
+            raise ImageError(
+                f"the channel {layer.name!r} does not lie on {image.name!r}",
+                expected="the same scale, position, rotation and units",
+                hint='Hide it, or take "mix visible channels" off.',
+            )
+    return [image, *found]
 
 
 def _scaled(pixels: npt.NDArray[Any], limits: tuple[float, float] | None) -> npt.NDArray[np.float32]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lightsam_napari.layers import candidate_data, moved, new_candidate
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     from napari.components import ViewerModel
     from napari.layers import Image, Labels
 
@@ -26,6 +29,7 @@ class Preview:
     def __init__(self, viewer: ViewerModel, image: Image) -> None:
         self._viewer, self._image = viewer, image
         self.layer: Labels | None = None
+        self.shown = False
 
     def show(self, crop: Crop, plane: Plane) -> None:
         """Show a mask, of the plane's pixels."""
@@ -34,22 +38,21 @@ class Preview:
             self.hide()
             return
         layer = self.layer or self._open(plane)
-        origin = plane.to_data([[x0 + 0.5, y0 + 0.5]])[0]
-        layer.data = candidate_data(mask, plane)
-        layer.translate = moved(self._image, origin)
-        if not layer.visible:
-            layer.visible = True
+        origin = moved(self._image, plane.to_data([[x0 + 0.5, y0 + 0.5]])[0])
+        self.shown = True
+        _put(layer, candidate_data(mask, plane), origin)
 
     def hide(self) -> None:
-        """Show nothing."""
-        if self.layer is not None and self.layer.visible:
-            self.layer.visible = False
+        """Show nothing: one transparent pixel, as to take the layer from the scene and back costs a rebuild of it."""
+        if self.layer is not None and self.shown:
+            self.shown = False
+            _put(self.layer, np.zeros((1,) * self.layer.ndim, np.uint8), self.layer.translate)
 
     def forget(self, layer: Any) -> bool:
         """Let go of the layer where it is that one; whether it was."""
         mine = layer is not None and layer == self.layer
         if mine:
-            self.layer = None
+            self.layer, self.shown = None, False
         return mine
 
     def close(self) -> None:
@@ -67,3 +70,16 @@ class Preview:
         self._viewer.layers.move(len(self._viewer.layers) - 1, self._viewer.layers.index(self._image) + 1)
         self._viewer.layers.selection.active = active
         return self.layer
+
+
+def _put(layer: Labels, data: npt.NDArray[np.uint8], translate: npt.NDArray[np.float64]) -> None:
+    """Set data and place in one refresh of the scene, instead of one each.
+
+    The viewer works out its extent anew after each of these events; what is put lies in the image, which has that
+    extent already.
+    """
+    events = layer.events
+    with events.translate.blocker(), events.set_data.blocker(), events.thumbnail.blocker():
+        layer.translate = translate
+    with events.data.blocker():
+        layer.data = data

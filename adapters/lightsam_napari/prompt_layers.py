@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +39,11 @@ class Snapshot:
     points: tuple[tuple[float, ...], ...] = ()
     polarities: tuple[str, ...] = ()
     shapes: tuple[Drawn, ...] = ()
+
+    def with_click(self, data: Sequence[float], polarity: str) -> Snapshot:
+        """These and one click more, at data coordinates."""
+        click = tuple(float(value) for value in data)
+        return replace(self, points=(*self.points, click), polarities=(*self.polarities, polarity))
 
 
 class PromptLayers:
@@ -133,9 +138,9 @@ class PromptLayers:
             tuple(shape for shape in prompts.shapes if not plane.holds(shape.corners).all()),
         )
 
-    def collect(self, plane: Plane) -> Prompts:
-        """The prompts of one plane; of several boxes or outlines the last."""
-        now = self.snapshot()
+    def collect(self, plane: Plane, prompts: Snapshot | None = None) -> Prompts:
+        """The prompts of one plane, of those there are or of others; of several boxes or outlines the last."""
+        now = prompts or self.snapshot()
         points: list[tuple[float, float]] = []
         labels: list[int] = []
         for point, polarity in zip(now.points, now.polarities, strict=True):
@@ -206,5 +211,11 @@ class PromptLayers:
         return layer
 
     def _on_data(self, event: Any) -> None:
-        if not self._quiet and event.action in _DONE:
-            self.edited.emit()
+        if self._quiet or event.action not in _DONE:
+            return
+        layer = self.shapes
+        if layer is not None and len(layer.features) > len(layer.data):
+            # napari drops a line that is too short, but not its row, which would be that of the next line.
+            layer.features = layer.features[: len(layer.data)]
+            self.polarity = self._polarity  # which that made unknown
+        self.edited.emit()

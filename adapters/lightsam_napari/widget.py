@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from lightsam_napari.controller import Controller
 from lightsam_napari.controls import button, row
 from lightsam_napari.gestures import bind_keys
 from lightsam_napari.model_section import ModelSection
-from lightsam_napari.preferences import read_preferences
+from lightsam_napari.preferences import adopt, read_preferences, watch_preferences
 from lightsam_napari.sections import BatchSection, LayersSection, PromptSection, shortcuts
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ class LightSam(QScrollArea):
         controller.busy.connect(self._show_progress)
         for event in self._layer_events():
             event.connect(self._on_layers)
-        unbind = bind_keys(viewer, controller)
-        self.destroyed.connect(lambda: _close(controller, unbind))
+        ends = (bind_keys(viewer, controller), watch_preferences(lambda new: adopt(controller, new)))
+        self.destroyed.connect(lambda: _close(controller, *ends))
         self._take_image()
         self.refresh()
 
@@ -145,10 +146,10 @@ class LightSam(QScrollArea):
             self._bar.update(done - self._bar.n)
 
 
-def _close(controller: Controller, unbind: Any) -> None:
+def _close(controller: Controller, *ends: Callable[[], None]) -> None:
     for signal in (controller.changed, controller.message, controller.busy):
         signal.disconnect()
     # Of a window that is closed as a whole, parts may be gone before the panel.
-    for end in (controller.worker.close, unbind, controller.close):
+    for end in (controller.worker.close, *ends, controller.close):
         with suppress(RuntimeError):
             end()

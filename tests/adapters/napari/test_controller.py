@@ -9,6 +9,8 @@ from bench import bench
 from discs import CASES, MIDDLE, RADIUS, disc, iou, look_at, plane, rectangle, stack, two_discs
 from napari.components import ViewerModel
 
+from lightsam_napari.prompts import Prompts
+
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_click_finds_the_disc(name: str, tmp_path: Path) -> None:
@@ -107,7 +109,7 @@ def test_negative_clicks_take_away_and_moves_and_deletions_count() -> None:
         points.remove_selected()
         b.settle()
         assert b.controller.candidate is None
-        assert not b.controller.session.preview.layer.visible
+        assert not b.controller.session.preview.shown
 
 
 def test_hover_shows_and_a_click_keeps_what_was_shown() -> None:
@@ -118,9 +120,10 @@ def test_hover_shows_and_a_click_keeps_what_was_shown() -> None:
         b.controller.image = image
         b.controller.hover.at((50, 40))
         b.settle()
-        assert b.controller.session.preview.layer.visible
+        assert b.controller.session.preview.shown
         assert b.controller.candidate is None
-        shown = b.controller.hover.found
+        question = (b.controller.picture(), Prompts(((40.5, 50.5),), (1,)), "best")
+        shown = b.controller.engine.known(*question)
 
         b.controller.click((50, 40))
         assert b.controller.candidate is shown
@@ -131,7 +134,53 @@ def test_hover_shows_and_a_click_keeps_what_was_shown() -> None:
         b.controller.discard()
         b.controller.hover.at((500, 500))
         b.settle()
-        assert not b.controller.session.preview.layer.visible
+        assert not b.controller.session.preview.shown
+
+
+def test_a_click_is_answered_from_what_was_begun_at_the_press() -> None:
+    """What the press began is the answer to the click, be it the first or a correction; it is not asked twice."""
+    viewer = ViewerModel()
+    image = viewer.add_image(two_discs())
+    with bench(viewer) as b:
+        b.controller.image, b.controller.hover.on = image, False
+        for place, polarity in (((50, 40), "positive"), ((95, 80), "negative")):
+            b.controller.hover.pressed(place, polarity)
+            b.settle()
+            assert b.controller.candidate is None or len(b.controller.candidate.prompts.points) == 1
+            begun = b.controller.engine._last[1]
+            b.controller.click(place, polarity)
+            assert b.controller.candidate is begun
+        assert b.controller.candidate.prompts.labels == (1, 0)
+
+
+def test_a_click_beside_the_image_says_why_nothing_comes() -> None:
+    """A click beside the image, and one "not this" alone, have no mask; the panel says what is missing."""
+    viewer = ViewerModel()
+    image = viewer.add_image(two_discs())
+    with bench(viewer) as b:
+        b.controller.image = image
+        for place, polarity in (((-30, 40), "positive"), ((50, 40), "negative")):
+            b.controller.click(place, polarity)
+            b.settle()
+            assert b.controller.candidate is None
+            assert b.messages[-1] == "This points at nothing: click on the object, inside of the image."
+            b.controller.discard()
+
+
+def test_events_that_change_nothing_keep_the_candidate() -> None:
+    """napari tells of sliders that did not move: the candidate stays and nothing is asked again."""
+    viewer = ViewerModel()
+    image = viewer.add_image(stack())
+    look_at(viewer, image, MIDDLE)
+    with bench(viewer) as b:
+        b.controller.image = image
+        b.controller.click(MIDDLE)
+        b.settle()
+        found = b.controller.candidate
+        viewer.dims.events.point(value=viewer.dims.point)
+        viewer.add_points([[2, 300, 300]])  # a larger world
+        b.settle()
+        assert b.controller.candidate is found
 
 
 def test_undo_and_redo_of_prompts_and_objects() -> None:

@@ -1,5 +1,10 @@
 """Slices, layers that come and go, many objects in one go, and what is left at the end; no window is needed."""
 
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 from bench import bench
@@ -7,6 +12,7 @@ from discs import MIDDLE, iou, look_at, plane, rectangle, stack, two_discs
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points, Shapes
 
+from lightsam_plugins import Segmenter
 from lightsam_plugins.errors import InputError
 
 
@@ -27,6 +33,41 @@ def test_slices_keep_their_prompts() -> None:
         b.settle()
         assert b.controller.candidate is not None
         assert len(b.controller.engine.cache) == 2
+
+
+def test_an_encoding_that_nobody_waits_for_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another slice breaks the encoding of the first one off; a click in the same one does not."""
+    viewer = ViewerModel()
+    image = viewer.add_image(stack())
+    look_at(viewer, image, MIDDLE)
+    began, go_on, usual = threading.Event(), threading.Event(), Segmenter.embed
+
+    def slow(self: Segmenter, pixels: np.ndarray, *, keep_going: Callable[[], bool]) -> Any:
+        began.set()
+        while keep_going() and not go_on.wait(0.002):
+            pass
+        return usual(self, pixels, keep_going=keep_going)
+
+    monkeypatch.setattr(Segmenter, "embed", slow)
+    with bench(viewer) as b:
+        b.controller.image = image
+        assert began.wait(20)
+        began.clear()
+        b.controller.hover.at(MIDDLE)
+        b.controller.click(MIDDLE)
+        assert not began.wait(0.1)
+        viewer.dims.set_point(0, 4)
+        assert began.wait(20)  # the next one began, while the first had not been let go on
+        go_on.set()
+        b.settle()
+        assert len(b.controller.engine.cache) == 1
+        began.clear()
+        go_on.clear()
+        viewer.dims.set_point(0, 2)
+        assert began.wait(20)
+        b.controller.cancel()
+        b.settle()
+        assert len(b.controller.engine.cache) == 1
 
 
 def test_everything_boxes_and_points_in_one_go() -> None:
@@ -53,6 +94,30 @@ def test_everything_boxes_and_points_in_one_go() -> None:
             assert not b.label().any()
         c.batch.from_shapes(Shapes([rectangle(900, 900, 950, 950)], name="far"))
         assert b.messages[-1] == "The layer 'far' has nothing in this plane."
+
+
+def test_the_ground_is_no_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what the model finds, the mask that reaches all four sides is left out; three make an object."""
+    ground = np.ones((120, 160), bool)
+    ground[40:60, 40:60] = False
+    crops = [(0, 0, ground), (0, 0, ground[:119]), (40, 40, np.ones((20, 20), bool))]
+
+    class Masks(list):
+        areas = np.array([mask.sum() for _, _, mask in crops])
+        scores = np.array([0.9, 0.8, 0.7])
+
+        def __getitem__(self, rows: np.ndarray) -> Any:
+            return SimpleNamespace(crops=lambda: [crops[row] for row in rows], scores=self.scores[rows])
+
+    monkeypatch.setattr(Segmenter, "everything", lambda *_, **__: Masks())
+    viewer = ViewerModel()
+    image = viewer.add_image(two_discs())
+    with bench(viewer) as b:
+        b.controller.image = image
+        b.controller.batch.everything()
+        b.settle()
+        assert list(b.controller.labels.features["score"]) == [0.7, 0.8]
+        assert set(np.unique(b.label()[119])) == {0}
 
 
 def test_everything_can_be_stopped_and_answers_clicks_meanwhile() -> None:
@@ -122,6 +187,36 @@ def iou_of(crop: tuple[int, int, np.ndarray], truth: np.ndarray) -> float:
     whole = np.zeros_like(truth)
     whole[y0 : y0 + mask.shape[0], x0 : x0 + mask.shape[1]] = mask
     return iou(whole, truth)
+
+
+def test_other_channels_of_a_mix_count() -> None:
+    """With the mix on, hiding, recolouring or replacing another channel is seen at once; with it off it is not."""
+    viewer = ViewerModel()
+    image = viewer.add_image(plane() * 0)
+    image.contrast_limits = (0, 1)
+    other = viewer.add_image(plane(), colormap="green", contrast_limits=(0, 1))
+    with bench(viewer) as b:
+        b.controller.image = image
+        b.controller.click((50, 90))
+        b.settle()
+        dark = b.controller.candidate
+        other.visible = False
+        assert b.controller.candidate is dark
+        b.controller.set_mix(True)
+        for change in (
+            lambda: setattr(other, "visible", True),
+            lambda: setattr(other, "colormap", "gray"),
+            lambda: setattr(other, "data", plane() * 0.99),
+        ):
+            before = b.controller.picture().key
+            change()
+            assert b.controller.candidate is None
+            b.settle()
+            assert b.controller.picture().key != before
+            assert iou_of(b.controller.candidate.crop, plane() > 0.5) > 0.9
+        other.translate = (3, 3)
+        b.controller.click((52, 90))
+        assert "does not lie on" in b.messages[-1]
 
 
 def test_two_viewers_at_once() -> None:

@@ -13,6 +13,7 @@ from npe2 import PluginManifest
 from pycocotools import mask as coco
 
 from lightsam_napari.coco import write_coco
+from lightsam_napari.manifest import FILE, renewed
 from lightsam_napari.preferences import Preferences
 from lightsam_napari.samples import cells_3d, coins, nuclei
 from lightsam_plugins import list_models
@@ -35,14 +36,18 @@ def test_the_manifest_is_valid_and_every_command_is_there(manifest: PluginManife
 
 
 def test_the_preferences_page_has_the_defaults_of_the_code(manifest: PluginManifest) -> None:
-    """Names and defaults of the page are those of `Preferences`, and its models exist."""
+    """Names and defaults of the page are those of `Preferences`, and its models are those of the registry."""
     properties = manifest.contributions.configurations["segmentation"].properties
     defaults = Preferences()
 
     assert {name: one.default for name, one in properties.items()} == {
         name: getattr(defaults, name) for name in Preferences.__slots__
     }
-    assert set(properties["model"].enum) <= set(list_models())
+    assert list(properties["model"].enum) == list_models()
+    assert FILE.read_text("utf-8") == renewed(FILE.read_text("utf-8")), (
+        "renew: python -m lightsam_napari.manifest"
+    )
+    assert "- gone\n" not in renewed("          enum:\n            - gone\n")
 
 
 def test_nothing_heavy_is_imported_before_the_panel_is_used() -> None:

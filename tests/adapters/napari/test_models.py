@@ -4,11 +4,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from bench import Bench, bench
+from bench import Bench, bench, nano
 from discs import plane
 from napari.components import ViewerModel
 
-from lightsam_napari.preferences import Preferences, read_preferences
+import lightsam_plugins
+from lightsam_napari.preferences import Preferences, adopt, read_preferences, watch_preferences
+from lightsam_plugins import Segmenter
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "core"))
 
@@ -104,3 +106,45 @@ def test_preferences_have_defaults() -> None:
     """Where napari knows of no preferences of the plugin, those of the manifest hold."""
     found = read_preferences()
     assert (found.model, found.device, found.threads, found.hover) == ("nano", "auto", 0, True)
+
+
+def test_preferences_hold_at_once(viewer: ViewerModel) -> None:
+    """Hover, memory, threads and device follow while the panel is open; a model that is not there is only spoken of."""
+    with bench(viewer) as b:
+        c = b.controller
+        click(b)
+        before = c.models.current
+        adopt(c, Preferences(device="cpu", hover=False, cache_mb=7, threads=2))
+        assert (c.hover.on, c.engine.cache.limit, c.models.threads) == (False, 7_000_000, 2)
+        assert c.models.current is before
+        adopt(c, Preferences(model="sam-vit-h", device="cpu"))
+        assert b.messages[-1].startswith("sam-vit-h is not on this machine: choose it in the panel")
+        adopt(c, Preferences(device="auto"))
+        b.settle(lambda: c.models.current is not before)
+        assert c.models.device == "auto"
+
+
+def test_the_page_of_preferences_tells_of_changes() -> None:
+    """A change in napari's dialog reaches the panel until it is closed."""
+    from napari.settings import get_plugin_settings
+
+    page = get_plugin_settings("lightsam-plugins").segmentation
+    told: list[Preferences] = []
+    end = watch_preferences(told.append)
+    page.cache_mb = 300
+    end()
+    page.cache_mb = 500
+    assert told == [Preferences(cache_mb=300)]
+
+
+def test_a_model_chosen_while_the_first_is_loaded_stays(
+    viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first model comes late, after another was taken: the other one answers."""
+    late = Segmenter(nano()._runner.module, nano().spec)
+    with bench(viewer) as b:
+        models = b.controller.models
+        models.current = None
+        monkeypatch.setattr(lightsam_plugins, "load", lambda *_, **__: (models.take(late), nano())[1])
+        assert models.ready() is late
+        assert b.controller.engine.model is late

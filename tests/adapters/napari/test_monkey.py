@@ -1,6 +1,7 @@
 """Five hundred actions at random, by a seed: no error, no layer or callback that stays, no memory that grows."""
 
 import gc
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,9 @@ class Monkey:
         if self.c.labels is not None:
             self.c.labels.paint(tuple(np.clip(self.place(), 0, 100)), 3)
 
+    def do_other_model(self) -> None:
+        self.c.change_model("nano", "cpu")
+
     def do_remove_a_layer(self) -> None:
         if self.random.random() < 0.3 and len(self.viewer.layers):
             self.viewer.layers.pop(int(self.random.integers(len(self.viewer.layers))))
@@ -115,11 +119,8 @@ class Monkey:
 
 def callbacks(viewer: ViewerModel) -> list[int]:
     """How many listen to what the controller listens to."""
-    dims = viewer.dims.events
-    return [
-        len(event.callbacks)
-        for event in (viewer.layers.events.removed, dims.point, dims.order, dims.ndisplay)
-    ]
+    dims, layers = viewer.dims.events, viewer.layers.events
+    return [len(event.callbacks) for event in (layers, layers.removed, dims.point, dims.order, dims.ndisplay)]
 
 
 def helpers(viewer: ViewerModel) -> list[Any]:
@@ -131,37 +132,50 @@ def helpers(viewer: ViewerModel) -> list[Any]:
     ]
 
 
+def grown() -> tuple[int, int]:
+    """Objects of this plugin that are alive, and bytes that Python holds."""
+    gc.collect()
+    alive = sum(1 for thing in gc.get_objects() if str(type(thing).__module__).startswith("lightsam"))
+    return alive, tracemalloc.get_traced_memory()[0]
+
+
 @pytest.mark.filterwarnings(
     "ignore:invalid value encountered:RuntimeWarning"
 )  # of napari, as the axes are rolled
 def test_500_actions() -> None:
-    """Nothing raises; at most one layer of each kind is there at any time, and after closing none and no callback."""
-    viewer = ViewerModel()
-    viewer.add_image(stack(), name="stack")
-    before = callbacks(viewer)
-    grown: list[int] = []
-    with bench(viewer) as b:
-        monkey = Monkey(b, seed=5)
-        done = []
+    """In two viewers by turns nothing raises; each has at most one layer of each kind, and none and no callback at the
+    end; neither objects nor memory grow from the middle on."""
+    viewers = [ViewerModel(), ViewerModel()]
+    for viewer in viewers:
+        viewer.add_image(stack(), name="stack")
+    before = [callbacks(viewer) for viewer in viewers]
+    sizes: list[tuple[int, int]] = []
+    done: list[str] = []
+    tracemalloc.start()
+    with bench(viewers[0]) as first, bench(viewers[1]) as second:
+        monkeys = [Monkey(first, seed=5), Monkey(second, seed=6)]
+        for b in (first, second):
+            b.controller.engine.cache.limit = 8_000_000  # a few planes, so that the cache is full soon
         for number in range(ACTIONS):
+            monkey = monkeys[number // 7 % 2]
             done.append(monkey.act())
             if number % 5 == 0:
-                b.settle(lambda: True)
-            assert len(helpers(viewer)) <= 3, done[-5:]
+                monkey.b.settle(lambda: True)
+            assert len(helpers(monkey.viewer)) <= 3, done[-5:]
             if number % 100 == 99:
-                b.settle()
-                gc.collect()
-                grown.append(
-                    sum(1 for thing in gc.get_objects() if str(type(thing).__module__).startswith("lightsam"))
-                )
-        wrong = [message for message in b.messages if "Error" in message]
+                first.settle()
+                second.settle()
+                sizes.append(grown())
+        wrong = [message for b in (first, second) for message in b.messages if "Error" in message]
+    tracemalloc.stop()
     assert wrong == []
     assert len(set(done)) > 15
-    assert helpers(viewer) == []
-    assert callbacks(viewer) == before
+    assert [helpers(viewer) for viewer in viewers] == [[], []]
+    assert [callbacks(viewer) for viewer in viewers] == before
     # Undo keeps a hundred steps, each of a few objects; what is beyond that would be a leak.
-    assert grown[-1] < 4000
-    assert grown[-1] - grown[1] < 1500, grown
+    assert sizes[-1][0] < 8000
+    assert sizes[-1][0] - sizes[1][0] < 3000, sizes
+    assert sizes[-1][1] - sizes[1][1] < 20_000_000, sizes
 
 
 def test_opening_and_closing_leaves_nothing() -> None:

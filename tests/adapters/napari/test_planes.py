@@ -1,5 +1,6 @@
 """Any plane of any layer reaches the core, and coordinates find their way there and back."""
 
+import warnings
 from pathlib import Path
 
 import dask.array as da
@@ -10,7 +11,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from lightsam_napari.layers import candidate_data, moved, new_labels, new_points, new_shapes
-from lightsam_napari.pixels import Channel, picture
+from lightsam_napari.pixels import Channel, channels, picture
 from lightsam_napari.planes import Plane, level_zero, shown_plane
 from lightsam_plugins.errors import ImageError
 
@@ -117,6 +118,26 @@ def test_channels_are_mixed_in_their_colours() -> None:
     odd = viewer.add_image(np.ones((4, 5), np.float32))
     with pytest.raises(ImageError, match="layers of a mix have different shapes: expected all"):
         picture([red, odd], viewer.dims, "as shown")
+
+
+@pytest.mark.parametrize(
+    "placed", [{"scale": (2, 2)}, {"translate": (0, 1)}, {"rotate": 3}, {"units": ("um", "um")}]
+)
+def test_channels_that_lie_elsewhere_are_refused(placed: dict[str, object]) -> None:
+    """A visible image of the same shape at another place cannot be mixed; hidden, or in its place, it can."""
+    viewer = ViewerModel()
+    image = viewer.add_image(np.eye(4), name="dna")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of napari, of units that differ
+        other = viewer.add_image(np.eye(4), name="actin", **placed)
+    with pytest.raises(
+        ImageError, match=r"channel 'actin' does not lie on 'dna': expected the same .* Hide it, or"
+    ):
+        channels(image, viewer.layers)
+    other.visible = False
+    assert channels(image, viewer.layers) == [image]
+    same = viewer.add_image(np.eye(4))
+    assert channels(image, viewer.layers) == [image, same]
 
 
 def test_the_key_tells_pictures_apart() -> None:

@@ -8,8 +8,9 @@ import pytest
 from discs import RADIUS, iou, plane, stack, two_discs
 from napari.layers import Labels, Points
 from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
-from window import Window, screen, window
+from window import LEFT, MODIFIERS, Window, screen, window
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of napari, vispy and Qt among themselves
@@ -50,7 +51,7 @@ def test_hover_click_and_keep(w: Window) -> None:
     w.settle(lambda: w.controller.session.preview.layer is not None)
     w.settle()
     layer = w.controller.session.preview.layer
-    assert layer.visible
+    assert w.controller.session.preview.shown
     assert abs(int(np.sum(layer.data)) - np.pi * RADIUS**2) < 150
     assert w.controller.candidate is None
 
@@ -64,7 +65,7 @@ def test_hover_click_and_keep(w: Window) -> None:
 
     assert iou(kept(w) == 1, truth(40)) > 0.9
     assert iou(kept(w) == 2, truth(110)) > 0.9
-    assert not w.controller.session.preview.layer.visible
+    assert not w.controller.session.preview.shown
 
 
 def test_the_candidate_is_seen_on_the_screen(w: Window) -> None:
@@ -132,6 +133,87 @@ def test_the_tools_of_the_panel_draw(w: Window) -> None:
     assert w.controller.candidate.prompts.outline is not None
     w.key(Qt.Key.Key_N)
     assert iou(kept(w) == 1, truth(110)) > 0.85
+
+
+def test_polygon_and_scribble_are_drawn(w: Window) -> None:
+    """Corners clicked around a disc and ended by Enter, and a line drawn over it, find it; a click is no line."""
+    w.press(w.panel.prompts.tools["polygon"])
+    for corner in ((24, 84), (24, 136), (76, 136), (76, 84), (70, 84)):
+        w.move(corner)
+        w.click(corner)
+    w.key(Qt.Key.Key_Enter)
+    w.settle()
+    assert len(w.controller.candidate.prompts.outline) >= 4
+    assert abs(w.controller.candidate.crop[2].sum() - truth(110).sum()) < 250
+    w.key(Qt.Key.Key_Q)
+
+    w.press(w.panel.prompts.tools["scribble"])
+    for _ in range(2):  # in napari a click begins a line and the next one ends it
+        w.click((10, 10))
+    w.settle()
+    assert w.controller.candidate is None
+    w.drag([(50, 98), (52, 104), (50, 110), (48, 116), (48, 122)])
+    w.settle()
+    assert w.controller.candidate.prompts.labels == (1,) * 5
+    assert list(w.controller.session.prompts.shapes.features["polarity"]) == ["positive"]
+    w.key(Qt.Key.Key_N)
+    assert iou(kept(w) == 1, truth(110)) > 0.85
+
+
+def test_a_click_whose_press_was_shown_already(w: Window) -> None:
+    """While the button is held its mask is found; let go, the click is answered at once, without another look."""
+    w.controller.hover.on = False
+    QTest.mousePress(w.canvas, LEFT, MODIFIERS[""], w.pixel(A))
+    w.settle()
+    assert w.controller.candidate is None
+    assert not w.controller.session.preview.shown
+    QTest.mouseRelease(w.canvas, LEFT, MODIFIERS[""], w.pixel(A))
+    assert not w.controller.worker.busy()
+    w.key(Qt.Key.Key_N)
+    assert iou(kept(w) == 1, truth(40)) > 0.9
+
+
+def test_clicks_in_quick_succession_are_all_counted(w: Window) -> None:
+    """Ten clicks without a pause, each while the last answer is on its way, end as ten clicks with one mask."""
+    for column in range(30, 50, 2):
+        for act in (QTest.mousePress, QTest.mouseRelease):
+            act(w.canvas, LEFT, MODIFIERS[""], w.pixel((50, column)))
+    w.settle()
+    assert len(w.controller.candidate.prompts.points) == 10
+    assert w.controller.session.preview.shown
+
+
+def test_another_model_at_run_time(w: Window) -> None:
+    """A device chosen in the panel loads the model anew; the candidate is found again, and work goes on."""
+    w.click(A)
+    w.settle()
+    before = w.controller.models.current
+    choice = w.panel.model.device
+    choice.setCurrentText("cpu")
+    choice.activated.emit(choice.currentIndex())
+    w.settle(lambda: w.controller.models.current is not before)
+    w.settle()
+    assert w.controller.candidate is not None
+    w.key(Qt.Key.Key_N)
+    assert iou(kept(w) == 1, truth(40)) > 0.9
+
+
+def test_two_windows_at_once(w: Window) -> None:
+    """Clicks and keys of one window leave the other alone."""
+    with window(lambda viewer: viewer.add_image(plane(column=110), name="other")) as other:
+        other.click(B)
+        other.settle()
+        other.key(Qt.Key.Key_N)
+        assert w.controller.labels is None
+        assert w.controller.candidate is None
+        w.click(A)
+        w.settle()
+        w.key(Qt.Key.Key_N)
+        assert iou(kept(other) == 1, truth(110)) > 0.9
+    assert iou(kept(w) == 1, truth(40)) > 0.9
+    w.click(B)
+    w.settle()
+    assert w.controller.candidate is not None
 
 
 def test_dragging_a_click_moves_it(w: Window) -> None:
@@ -217,10 +299,10 @@ def test_the_slider_changes_the_plane() -> None:
         w.settle()
         w.click((50, 90))
         w.settle()
-        assert w.controller.session.preview.layer.visible
+        assert w.controller.session.preview.shown
         w.viewer.dims.set_point(0, 0)
         w.settle()
-        assert not w.controller.session.preview.layer.visible
+        assert not w.controller.session.preview.shown
         w.viewer.dims.set_point(0, 2)
         w.settle()
         w.key(Qt.Key.Key_N)

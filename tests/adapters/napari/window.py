@@ -124,6 +124,19 @@ class Window:
         self.events()
 
 
+def opened(viewer: Any, open_image: Callable[[Any], Any], model: Any = None) -> Window:
+    """A viewer with an image and the panel, ready for the first click."""
+    viewer.window.resize(1100, 800)
+    open_image(viewer)
+    _, panel = viewer.window.add_plugin_dock_widget("lightsam-plugins", "LightSAM")
+    panel.controller.models.take(model or nano())
+    made = Window(viewer, panel)
+    made.settle()
+    viewer.reset_view()
+    made.events()
+    return made
+
+
 @contextmanager
 def window(open_image: Callable[[Any], Any], model: Any = None) -> Iterator[Window]:
     """napari with an image and the panel; at the end it is closed: no error may have
@@ -132,20 +145,13 @@ def window(open_image: Callable[[Any], Any], model: Any = None) -> Iterator[Wind
 
     before = set(QApplication.topLevelWidgets()) if QApplication.instance() else set()
     viewer = napari.Viewer(show=True)
-    viewer.window.resize(1100, 800)
     worker = None
     errors: list[BaseException] = []
     usual, sys.excepthook = sys.excepthook, lambda kind, error, trace: errors.append(error)
     try:
-        open_image(viewer)
-        _, panel = viewer.window.add_plugin_dock_widget("lightsam-plugins", "LightSAM")
-        worker = panel.controller.worker
-        panel.controller.models.current = model or nano()
-        opened = Window(viewer, panel)
-        opened.settle()
-        viewer.reset_view()
-        opened.events()
-        yield opened
+        made = opened(viewer, open_image, model)
+        worker = made.controller.worker
+        yield made
     finally:
         viewer.close()
         if worker is not None:
