@@ -34,6 +34,8 @@ def install() -> list[Path]:
 def uninstall() -> list[Path]:
     """Remove both again; downloaded weights stay."""
     found = [folder for folder in _folders() if folder.is_dir()]
+    if not found:
+        typer.echo("nothing to remove", err=True)
     for folder in found:
         shutil.rmtree(folder)
         typer.echo(f"removed {folder}", err=True)

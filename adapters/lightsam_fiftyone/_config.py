@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import fiftyone.utils.torch as fout
@@ -16,6 +17,7 @@ _VALUES: dict[str, Sequence[Any]] = {
     "prompt_batch": range(1, 1 << 16),
 }
 _TEXTS = ("variant", "dtype", "weights", "engine", "accept_licence", *PROMPT_KEYS)
+_OPTIONS = (*_TEXTS[1:], *_VALUES, "auto_kwargs", "confidence_thresh", "device", "keep_attributes", "trust")
 
 
 class LightSAMModelConfig(fout.TorchImageModelConfig):
@@ -37,8 +39,9 @@ class LightSAMModelConfig(fout.TorchImageModelConfig):
         self.auto_kwargs = self.parse_dict(d, "auto_kwargs", default=None) or {}
         self.prompt_batch = self.parse_int(d, "prompt_batch", default=64)
         if unknown := sorted(d.keys() - vars(self).keys()):
-            known, hint = f"one of {sorted(vars(self))}", "Options of everything mode go into auto_kwargs."
-            raise OptionError(f"unknown option {unknown[0]!r}", expected=known, hint=hint)
+            near = get_close_matches(unknown[0], _OPTIONS, 1)
+            hint = f"Did you mean {near[0]!r}?" if near else "Options of everything mode go into auto_kwargs."
+            raise OptionError(f"unknown option {unknown[0]!r}", expected=f"one of {_OPTIONS}", hint=hint)
         for name, good in _VALUES.items():
             if (value := getattr(self, name)) not in good:
                 raise OptionError(name, expected=f"in {good}", got=repr(value))
@@ -50,8 +53,16 @@ def check_fields(fields: Mapping[str, str]) -> None:
     Raises:
         OptionError: An unknown one, or `prompt_field` beside another prompt field.
     """
-    known = (*PROMPT_KEYS, "filepath")
-    if unknown := sorted(fields.keys() - known):
-        raise OptionError(f"unknown argument {unknown[0]!r} of apply_model", expected=f"one of {known}")
+    if unknown := sorted(fields.keys() - {*PROMPT_KEYS, "filepath"}):
+        name, near = unknown[0], get_close_matches(unknown[0], PROMPT_KEYS, 1)
+        hint = (
+            "It is an option of load_model."
+            if name in _OPTIONS
+            else f"Did you mean {near[0]!r}?"
+            if near
+            else None
+        )
+        what = f"unknown argument {name!r} of apply_model"
+        raise OptionError(what, expected=f"one of {PROMPT_KEYS}", hint=hint)
     if len(fields.keys() & PROMPT_KEYS) > 1 and "prompt_field" in fields:
         raise OptionError("prompt_field", expected="no other prompt field", got=", ".join(sorted(fields)))

@@ -9,7 +9,7 @@ from typing import Any
 import fiftyone.utils.torch as fout
 
 from lightsam_fiftyone._config import PROMPT_KEYS
-from lightsam_fiftyone._prompts import Prompt, read_prompts
+from lightsam_fiftyone._prompts import SINGLE, Prompt, read_prompts
 from lightsam_plugins.errors import LightSamError
 from lightsam_plugins.images import load_image
 
@@ -22,12 +22,14 @@ class Item:
         name: What messages call it.
         image: (H, W, 3) uint8 RGB; None where it cannot be read.
         prompts: One an object; None asks for everything.
+        single: Whether the prompt is one label, as in patches views; so is the answer then.
         error: Why there will be no masks. Were it raised, the rest of the batch would be lost.
     """
 
     name: str
     image: Any = None
     prompts: list[Prompt] | None = None
+    single: bool = False
     error: LightSamError | None = None
 
     @classmethod
@@ -36,12 +38,15 @@ class Item:
     ) -> Item:
         """Of an image, in any form, and the values of its prompt fields; an error is kept."""
         name, image = source if isinstance(source, str) else "an image", None
+        single = any(isinstance(value, SINGLE) for value in (fields or {}).values())
+        # FiftyOne knows the labels of a patches view by their ids, when it writes them back to the dataset.
+        carried = ("id", *attributes) if single else attributes
         try:
             image = load_image(source)
-            prompts = read_prompts(fields, image.shape[:2], attributes) if fields else None
+            prompts = read_prompts(fields, image.shape[:2], carried) if fields else None
         except LightSamError as error:
             return cls(name, image, error=error)
-        return cls(name, image, prompts)
+        return cls(name, image, prompts, single)
 
 
 class LightSAMGetItem(fout.GetItem):

@@ -18,6 +18,7 @@ from lightsam_fiftyone._items import Item, LightSAMGetItem
 from lightsam_fiftyone._prompts import Prompt
 from lightsam_plugins.embedding_cache import EmbeddingCache
 from lightsam_plugins.errors import LightSamError
+from lightsam_plugins.everything_options import everything_options
 from lightsam_plugins.mask_prompts import mask_logits
 from lightsam_plugins.prompt_arrays import pad_clicks
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from lightsam_plugins import Embedding, Masks, Segmenter
 
 logger = logging.getLogger(__name__)
+_UNITS = "boxes are x, y, width, height in parts of the image, 0 to 1, clicks x, y; masks have pixels"
 
 
 class LightSAMModel(fout.TorchImageModel, fom.SamplesMixin):
@@ -45,6 +47,9 @@ class LightSAMModel(fout.TorchImageModel, fom.SamplesMixin):
         self.segmenter: Segmenter = self._model
         self._device = self.segmenter.device
         self._using_gpu = self._device.type != "cpu"
+        everything_options(
+            self.segmenter.spec, config.auto_kwargs
+        )  # a wrong one is told now, not by every sample
         self.recent = EmbeddingCache(self.segmenter)  # of the images prompted one by one
         self._fields: dict[str, str] = {}
 
@@ -131,7 +136,7 @@ class LightSAMModel(fout.TorchImageModel, fom.SamplesMixin):
         Args:
             sample: A sample with an image.
             boxes: (N, 4) ``xyxy`` in pixels of the image, or None.
-            points: N arrays (P, 2) of ``(x, y)`` in pixels of the image, or None.
+            points: N arrays (P, 2) of ``(x, y)`` in pixels of the image, or None. One array (P, 2) is one object.
             point_labels: N arrays (P,), 1 foreground and 0 background; all foreground where None.
             prompt_classes: N labels for the detections, or None.
 
@@ -139,6 +144,8 @@ class LightSAMModel(fout.TorchImageModel, fom.SamplesMixin):
             ``Detections``, one a prompt; without boxes and points those of everything mode.
         """
         prompts = None
+        if points is not None and len(points) and np.ndim(points[0]) == 1:
+            points, point_labels = [points], None if point_labels is None else [point_labels]
         if boxes is not None or points is not None:
             count = len(points if boxes is None else boxes)  # type: ignore[arg-type] # one of them is there
             corners = [None] * count if boxes is None else np.asarray(boxes, np.float64).reshape(-1, 4)
@@ -161,12 +168,14 @@ class LightSAMModel(fout.TorchImageModel, fom.SamplesMixin):
             found = _labels.everything(self.segmenter.everything(source, **self.config.auto_kwargs))
         else:
             wanted = [p for p in item.prompts if classes is None or p.carried.get("label") in classes]
+            if wanted and not any(prompt.usable for prompt in wanted):
+                logger.warning("no prompt of %s points at anything in the image: %s", item.name, _UNITS)
             size = item.image.shape[:2] if embedding is None else embedding.size
             found, step = [], self.config.prompt_batch
             for start in range(0, len(wanted), step):
                 found += self._prompted(wanted[start : start + step], embedding, size)
         kept = [one for one in found if least is None or (one.confidence or 0) >= least]
-        return fol.Detections(detections=kept)
+        return next(iter(kept), None) if item.single else fol.Detections(detections=kept)
 
     def _item(self, arg: Any, sample: Any = None) -> Item:
         if isinstance(arg, Item):

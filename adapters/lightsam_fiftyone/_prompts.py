@@ -15,6 +15,7 @@ from lightsam_plugins.errors import PromptError
 Array = npt.NDArray[Any]
 _BOX, _CLICK, _MASK = "box_prompt_field", "point_prompt_field", "mask_prompt_field"
 _KINDS = {_BOX: fol.Detection, _MASK: fol.Detection, _CLICK: fol.Keypoint}
+SINGLE = (fol.Detection, fol.Keypoint)
 _LISTS = {fol.Detections: "detections", fol.Keypoints: "keypoints"}
 
 
@@ -68,7 +69,7 @@ def read_prompts(fields: Mapping[str, Any], size: tuple[int, int], attributes: I
 
 def _labels(name: str, value: Any) -> list[Any]:
     labels = list(value[_LISTS[type(value)]] or ()) if type(value) in _LISTS else [value]
-    kinds = (_KINDS[name],) if name in _KINDS else (fol.Detection, fol.Keypoint)
+    kinds = (_KINDS[name],) if name in _KINDS else SINGLE
     if not all(isinstance(label, kinds) for label in labels):
         wanted = " or ".join(f"{kind.__name__}s" for kind in kinds)
         raise PromptError(f"the field of {name} holds no prompts", expected=wanted, got=type(value).__name__)

@@ -100,6 +100,22 @@ def test_a_broken_image_costs_its_neighbours_nothing(
     assert [masks is None for masks in dataset.values("again")] == [False, True, False]
 
 
+def test_boxes_in_pixels_are_told(
+    dataset: Any, nano: Any, photos: Photos, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where no prompt of an image points at anything, its name and FiftyOne's units are in the log."""
+    pixels = fo.Detections(detections=[fo.Detection(label="coin", bounding_box=[315, 155, 67, 64])])
+    dataset.add_sample(sample(photos["coins"], prompts=pixels))
+
+    with caplog.at_level(logging.WARNING):
+        dataset.apply_model(nano, "masks", box_prompt_field="prompts")
+
+    assert [one.mask for one in dataset.first().masks.detections] == [None]
+    (told,) = [one.getMessage() for one in caplog.records if "no prompt of" in one.getMessage()]
+    assert "coins.png" in told
+    assert "in parts of the image, 0 to 1" in told
+
+
 def test_clicks_with_negatives_and_missing_ones(dataset: Any, nano: Any, photos: Photos) -> None:
     """`sam_labels` are the labels of the clicks, NaN is no click, and a keypoint without any keeps its row."""
     points = clicks([[348, 187], [np.nan, np.nan], [300, 187]], [[44, 54]], [[np.nan, np.nan]])
@@ -167,6 +183,20 @@ def test_masks_of_an_earlier_pass_are_prompts(
     assert (after[2].mask, after[2].label) == (None, "coin")
 
 
+def test_masks_of_a_patches_view_reach_the_dataset(dataset: Any, nano: Any, photos: Photos) -> None:
+    """Applied to the very boxes of a patches view, the masks are in the boxes of the dataset, which stay the same."""
+    dataset.add_sample(sample(photos["coins"], boxes=boxes(*COINS)))
+    ids = dataset.values("boxes.detections.id", unwind=True)
+
+    dataset.to_patches("boxes").apply_model(nano, "boxes", box_prompt_field="boxes", batch_size=2)
+
+    found = dataset.first().boxes.detections
+    assert [one.id for one in found] == ids
+    core = nano.segmenter.segment(str(photos["coins"]), boxes=COINS).dense()
+    for one, whole in zip(found, core, strict=True):
+        assert iou(full(one), whole) > 0.98
+
+
 def test_prompt_field_takes_either_kind_and_patches_views(dataset: Any, nano: Any, photos: Photos) -> None:
     """`prompt_field` goes by what the field holds; of a patches view, whose samples hold one box, too."""
     dataset.add_sample(
@@ -179,8 +209,7 @@ def test_prompt_field_takes_either_kind_and_patches_views(dataset: Any, nano: An
 
     found = dataset.first()
     assert [one.label for one in found.of_clicks.detections] == ["coin"]
-    single = [masks.detections[0] for masks in patches.values("of_patches")]
-    for whole, part in zip(found.of_boxes.detections, single, strict=True):
+    for whole, part in zip(found.of_boxes.detections, patches.values("of_patches"), strict=True):
         np.testing.assert_array_equal(full(whole), full(part))
     with pytest.raises(
         ls.PromptError, match="holds no prompts: expected Detections or Keypoints, got Classification"

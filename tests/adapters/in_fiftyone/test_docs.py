@@ -32,7 +32,8 @@ def test_the_recipe_for_an_interrupted_run(dataset: Any, nano: Any, photos: dict
     dataset[:1].apply_model(nano, "masks", box_prompt_field="boxes")
     before = dataset.first().masks.detections[0].id
 
-    exec(BLOCKS[1], {"fo": fo, "dataset": dataset, "model": nano})
+    dataset.name = "my-photos"
+    exec(BLOCKS[1], {})
 
     assert [len(masks.detections) for masks in dataset.values("masks")] == [1, 1]
     assert dataset.first().masks.detections[0].id == before

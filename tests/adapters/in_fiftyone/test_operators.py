@@ -155,11 +155,13 @@ def test_prompting_one_image_again_encodes_it_once(
     one = nano.predict_interactive(first, boxes=COINS, prompt_classes=["a", "b"])
     two = nano.predict_interactive(first, points=[[[348, 187], [300, 187]]], point_labels=[[1, 0]])
     both = nano.predict_interactive(first, boxes=COINS[:1], points=[[[348, 187]]])
+    flat = nano.predict_interactive(first, points=[[348, 187], [300, 187]], point_labels=[1, 0])
 
     assert len(calls) == 1
     assert [found.label for found in one.detections] == ["a", "b"]
     assert iou(full(one.detections[0]), full(two.detections[0])) > 0.8
     assert iou(full(one.detections[0]), full(both.detections[0])) > 0.8
+    np.testing.assert_array_equal(full(flat.detections[0]), full(two.detections[0]))
 
 
 LABEL = """

@@ -79,7 +79,11 @@ def test_masks_of_clicks_by_size(dataset: Any, photos: Photos) -> None:
     [
         (
             {"box_promt_field": "x"},
-            r"unknown option 'box_promt_field': expected one of \[.*'box_prompt_field'",
+            r"unknown option 'box_promt_field': expected one of \(.*Did you mean 'box_prompt_field'",
+        ),
+        (
+            {"auto_kwargs": {"points_per_sid": 4}},
+            "unknown option 'points_per_sid'.*Did you mean 'points_per_side'",
         ),
         ({"points_mask_index": 3}, r"points_mask_index: expected in \(None, 0, 1, 2\), got 3"),
         ({"bbox_mode": "tight"}, r"bbox_mode: expected in \('prompt', 'mask'\), got 'tight'"),
@@ -100,6 +104,10 @@ def test_wrong_arguments_of_apply_model_are_told(dataset: Any, nano: Any, photos
         ls.OptionError, match="unknown argument 'boxes' of apply_model: expected one of .*box_prompt_"
     ):
         dataset.apply_model(nano, "masks", boxes="prompts")
+    with pytest.raises(ls.OptionError, match="'box_prompt_fields'.*Did you mean 'box_prompt_field'"):
+        dataset.apply_model(nano, "masks", box_prompt_fields="prompts")
+    with pytest.raises(ls.OptionError, match="'bbox_mode' of apply_model.*an option of load_model"):
+        dataset.apply_model(nano, "masks", box_prompt_field="prompts", bbox_mode="mask")
     with pytest.raises(ls.OptionError, match="prompt_field: expected no other prompt field"):
         dataset.apply_model(nano, "masks", prompt_field="prompts", box_prompt_field="prompts")
     with pytest.raises(ValueError, match="does not expose logits"):
