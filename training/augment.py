@@ -53,7 +53,7 @@ class Pool:
         labels = torch.from_numpy(self.labels[index])[:, None].float()
         if side * 2 < images.shape[-1]:
             images = functional.avg_pool2d(images, 2)
-        matrices = torch.stack([self._view() for _ in range(count)])
+        matrices = torch.stack([self._view(upright=not whole) for whole in self.complete[index]])
         grid = functional.affine_grid(matrices, [count, 3, side, side], align_corners=False)
         images = functional.grid_sample(images - 116, grid, padding_mode="zeros", align_corners=False) + 116
         half = functional.affine_grid(matrices, [count, 1, side // 2, side // 2], align_corners=False)
@@ -62,10 +62,14 @@ class Pool:
         )
         return Batch(self._colour(images), labels[:, 0].long(), torch.from_numpy(self.complete[index]))
 
-    def _view(self) -> torch.Tensor:
-        """(2, 3) affine map: quarter turns, flips, a little rotation and shear, zoom in or out, shift."""
+    def _view(self, *, upright: bool) -> torch.Tensor:
+        """(2, 3) affine map: quarter turns, flips, a little rotation and shear, zoom in or out, shift.
+
+        Photos mostly stay upright, as they will be seen: people stand, tables carry.
+        """
         rng = self.rng
-        turn = rng.integers(4) * math.pi / 2 + (rng.normal(0, 0.15) if rng.random() < 0.4 else 0)
+        quarters = 0 if upright and rng.random() < 0.9 else rng.integers(4)
+        turn = quarters * math.pi / 2 + (rng.normal(0, 0.15) if rng.random() < 0.4 else 0)
         zoom = math.exp(rng.uniform(math.log(0.5), math.log(1.15))) if rng.random() < 0.6 else 1.0
         aspect = math.exp(rng.normal(0, 0.12))
         linear = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])

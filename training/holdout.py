@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+from numpy.random import Generator
 
 from lightsam_plugins.evaluation.rle import encode
 from lightsam_plugins.evaluation.shapes import box_of
-from training.scenes import cutouts_on_texture
+from training.photos import collage
+from training.scenes import Sample, cutouts_on_texture, packed
 from training.sources import Labels, Sources, UInt8
 
 MIN_SHARE = 0.003  # of the image or tile; smaller objects are not counted
@@ -104,6 +106,15 @@ def composites(sources: Sources, *, apart: bool = True) -> Iterator[Case]:
             yield Case(str(seed), sample.image, masks)
 
 
+def drawn(sources: Sources, maker: Callable[[Sources, Generator, int], Sample], count: int) -> Iterator[Case]:
+    """Scenes of one kind of training sample, of the images of a split, from fixed seeds."""
+    for seed in range(count):
+        sample = maker(sources, np.random.default_rng(70_000 + seed), 384)
+        masks = choose(separate(sample.labels), 4)
+        if len(masks):
+            yield Case(str(seed), sample.image, masks)
+
+
 def coin_labels(image: npt.NDArray[np.uint8]) -> Labels:
     """scikit-image's coins: Otsu's threshold on the flattened photo, closed, filled, opened; whole coins only."""
     from scipy import ndimage
@@ -150,6 +161,9 @@ def validation_sets(root: Path) -> dict[str, list[Case]]:
         "val nuclei": list(microscopy(sources, grey=False)),
         "val photos": list(photos(sources)),
         "val composites": list(composites(sources)),
+        "val overlapping composites": list(composites(sources, apart=False)),
+        "val collages": list(drawn(sources, collage, COMPOSITES)),
+        "val packed": list(drawn(sources, packed, COMPOSITES // 2)),
     }
 
 
