@@ -29,20 +29,36 @@ class Batch:
 
 
 class Pool:
-    """Batches of random views of the samples under a folder made by `training.pool`."""
+    """Batches of random views of the samples under a folder made by `training.pool`.
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    Args:
+        folder: Of the pool.
+        seed: Of the order and of the views.
+        photos: Share of views of photos, which come more or less often for it; None takes each sample as often.
+    """
+
+    def __init__(self, folder: Path, seed: int, photos: float | None = None) -> None:
         self.images = np.load(folder / "images.npy", mmap_mode="r")
         self.labels = np.load(folder / "labels.npy", mmap_mode="r")
         self.complete = np.load(folder / "complete.npy")
         self.rng = np.random.default_rng(seed)
-        self.order = self.rng.permutation(len(self.images))
-        self.next = 0
+        self.photos = photos
+        self.order, self.next = self.shuffled(), 0
+
+    def shuffled(self) -> np.ndarray:
+        """All samples in random order; with a share of photos as many draws, of which that share are photos."""
+        count = len(self.images)
+        if self.photos is None:
+            return self.rng.permutation(count)
+        weights = np.where(
+            self.complete, (1 - self.photos) / self.complete.sum(), self.photos / (~self.complete).sum()
+        )
+        return self.rng.choice(count, count, p=weights)
 
     def indices(self, count: int) -> np.ndarray:
         """The next `count` samples of an endless shuffled walk."""
         if self.next + count > len(self.order):
-            self.order, self.next = self.rng.permutation(len(self.images)), 0
+            self.order, self.next = self.shuffled(), 0
         self.next += count
         return np.sort(self.order[self.next - count : self.next])
 
