@@ -37,14 +37,14 @@ def precision_matches(
     Args:
         truth: Annotations in COCO's form, with run-length codes, see `row_of`.
         found: Masks in the form of COCO's results: image_id, category_id, segmentation, score.
-        samples: The images. Where LVIS's fields are there, masks of categories that nobody looked for in an image are
-            dropped, those of incompletely annotated ones are no error, and `at` counts all masks of an image.
+        samples: The images. Where LVIS's fields are there, `at` counts all masks of an image; of these, masks of
+            categories that nobody looked for in it are dropped, and those of incompletely annotated ones are no error.
         at: Masks that count, an image and category. COCO has 100, LVIS 300.
     """
     images = {sample.id: sample for sample in samples}
-    kept = [row for row in found if _looked_for(images[row["image_id"]], row["category_id"])]
-    if any(sample.checked is not None for sample in images.values()):
-        kept = _best_of_image(kept, at)
+    lvis = any(sample.checked is not None for sample in images.values())
+    counted = _best_of_image(found, at) if lvis else found
+    kept = [row for row in counted if _looked_for(images[row["image_id"]], row["category_id"])]
     return _evaluated(truth, kept, images, at=(at,), categories=True)
 
 
