@@ -2,7 +2,8 @@
 
     python -m training.holdout --data DIR --out SETS
 
-writes each set as a folder of PNG images and a COCO file beside it, for `lightsam evaluate`.
+writes each set as a folder of PNG images and a COCO file beside it, for `lightsam evaluate`; and NAME-boxes.json, what
+a detector might find: the true boxes with every edge moved, the better the higher the score, and as many at random.
 """
 
 from __future__ import annotations
@@ -188,6 +189,40 @@ def write_set(cases: list[Case], folder: Path) -> None:
         "categories": [{"id": 1, "name": "object"}],
     }
     folder.with_suffix(".json").write_text(json.dumps(content))
+    boxes = pretended_boxes(images, annotations)
+    folder.with_name(f"{folder.name}-boxes.json").write_text(json.dumps(boxes))
+
+
+def pretended_boxes(images: list[dict[str, Any]], annotations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Boxes in the form of COCO's results. Edges are moved by a tenth of the sides (one standard deviation).
+
+    The score of a moved box is its IoU with the true one; that of a box at random is drawn from 0 to 0.5.
+    """
+    rng = np.random.default_rng(0)
+    sizes = {image["id"]: (image["width"], image["height"]) for image in images}
+    found = []
+    for one in annotations:
+        x, y, w, h = one["bbox"]
+        true = np.array([x, y, x + w, y + h], float)
+        limits = np.array(sizes[one["image_id"]] * 2, float)
+        moved = np.clip(true + rng.normal(0, 0.1, 4) * [w, h, w, h], 0, limits)
+        if (moved[2:] - moved[:2] < 2).any():
+            moved = true
+        corner = rng.uniform(0, 0.9, 2) * limits[:2]
+        free = np.minimum(np.concatenate([corner, corner + rng.uniform(0.05, 0.4, 2) * limits[:2]]), limits)
+        for box, score in ((moved, overlap(moved, true)), (free, float(rng.uniform(0, 0.5)))):
+            place = [*box[:2].round(2).tolist(), *(box[2:] - box[:2]).round(2).tolist()]
+            found.append(
+                {"image_id": one["image_id"], "category_id": 1, "bbox": place, "score": round(score, 4)}
+            )
+    return found
+
+
+def overlap(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
+    """IoU of two ``xyxy`` boxes."""
+    inner = np.prod(np.clip(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0, None))
+    areas = [np.prod(box[2:] - box[:2]) for box in (one, other)]
+    return float(inner / (sum(areas) - inner))
 
 
 def main() -> None:
