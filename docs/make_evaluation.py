@@ -29,7 +29,7 @@ RUNS = {
     "boxes": "-m nano --protocol boxes-from --boxes-from {set}-boxes.json",
     "boxes-filled": "-m filled-box --protocol boxes-from --boxes-from {set}-boxes.json",
     "walker": f"-m random-walker --protocol box,1click --limit {FIRST}",
-    "first": f"-m nano --protocol box,1click,everything --limit {FIRST}",
+    "first": f"-m nano --protocol everything --limit {FIRST}",
 }
 
 
@@ -70,6 +70,15 @@ def mean(name: str, run: str, protocol: str, key: str = "iou") -> str:
     return percent(report(name, run)["means"].get(protocol, {}).get(key))
 
 
+def among_first(name: str, protocol: str) -> tuple[str, str]:
+    """Of the images of the random walker: the number of objects, and `nano`'s mean on them."""
+    whole, few = (report(name, run).get("objects", {}) for run in ("nano", "walker"))
+    images = set(few.get("image", ()))
+    rows = zip(whole.get("image", ()), whole.get("values", {}).get(protocol, ()), strict=True)
+    values = [value for image, value in rows if image in images]
+    return str(len(values)), percent(sum(values) / len(values)) if values else "–"
+
+
 def table(head: str, rows: list[list[str]]) -> str:
     """Markdown; `head` has its columns between bars."""
     columns = head.count("|") + 1
@@ -101,9 +110,11 @@ def tables() -> dict[str, str]:
             ]
         )
         first = report(name, "first")
-        pairs = [mean(name, run, p) for p in ("box", "1 click") for run in ("first", "walker")]
+        pairs = [
+            cell for p in ("box", "1 click") for cell in (among_first(name, p)[1], mean(name, "walker", p))
+        ]
         recalls = [percent(first["recall"].get(f"AR@{count}")) for count in (10, 100, 1000)]
-        objects = f"{first['means'].get('box', {}).get('objects', 0)}"
+        objects = among_first(name, "box")[0]
         few.append([title, objects, *pairs, *recalls, mean(name, "first", "everything, best mask")])
         found = [report(name, run)["precision"].get(key) for run in ("boxes", "boxes-filled") for key in KEYS]
         detected.append([title, *(percent(value) for value in found)])
