@@ -15,8 +15,9 @@ PACKAGES_efficientvit-sam := efficientsam==1.0.0
 PACKAGES_sam := segment-anything==1.0
 # FiftyOne's own wrapper imports segment-anything and here holds MobileSAM's network.
 PACKAGES_fiftyone := segment-anything==1.0 mobilesam-lite==0.1.2 timm==1.0.31
+PACKAGES_lvis := lvis==0.5.3
 
-.PHONY: help venv demo test check format bench docs wheel clean
+.PHONY: help venv demo test check format bench evaluation lvis docs wheel clean
 
 help:
 	@echo "make venv    .venv with the package, all hosts and all tools"
@@ -26,6 +27,8 @@ help:
 	@echo "make format  let ruff rewrite what it can"
 	@echo "make docs    write the tables of docs/models.md; ARGS=--pictures draws its pictures as well"
 	@echo "make bench   time it, and other implementations on the same weights; ARGS='--rounds 3 --only encode'"
+	@echo "make evaluation DATA=DIR   the tables of docs/evaluation.md, by lightsam evaluate"
+	@echo "make lvis    what LVIS's own package makes of our test scenes, anew"
 	@echo "make clean   remove .venv and everything built"
 
 venv: $(BIN)/.dev
@@ -88,6 +91,12 @@ build/peers/%/.ready: $(BIN)/.dev
 	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
 		> "$$($(@D)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/dependencies.pth"
 	@touch $@
+
+evaluation: $(BIN)/.dev
+	$(BIN)/python docs/make_evaluation.py $(if $(DATA),--data $(DATA)) $(ARGS)
+
+lvis: build/peers/lvis/.ready
+	build/peers/lvis/bin/python tests/core/lvis_scene.py tests/core/lvis_answers.json
 
 docs: $(BIN)/.dev
 	$(BIN)/python docs/make_models.py $(ARGS)

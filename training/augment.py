@@ -29,20 +29,36 @@ class Batch:
 
 
 class Pool:
-    """Batches of random views of the samples under a folder made by `training.pool`."""
+    """Batches of random views of the samples under a folder made by `training.pool`.
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    Args:
+        folder: Of the pool.
+        seed: Of the order and of the views.
+        photos: Share of views of photos, which come more or less often for it; None takes each sample as often.
+    """
+
+    def __init__(self, folder: Path, seed: int, photos: float | None = None) -> None:
         self.images = np.load(folder / "images.npy", mmap_mode="r")
         self.labels = np.load(folder / "labels.npy", mmap_mode="r")
         self.complete = np.load(folder / "complete.npy")
         self.rng = np.random.default_rng(seed)
-        self.order = self.rng.permutation(len(self.images))
-        self.next = 0
+        self.photos = photos
+        self.order, self.next = self.shuffled(), 0
+
+    def shuffled(self) -> np.ndarray:
+        """All samples in random order; with a share of photos as many draws, of which that share are photos."""
+        count = len(self.images)
+        if self.photos is None:
+            return self.rng.permutation(count)
+        weights = np.where(
+            self.complete, (1 - self.photos) / self.complete.sum(), self.photos / (~self.complete).sum()
+        )
+        return self.rng.choice(count, count, p=weights)
 
     def indices(self, count: int) -> np.ndarray:
         """The next `count` samples of an endless shuffled walk."""
         if self.next + count > len(self.order):
-            self.order, self.next = self.rng.permutation(len(self.images)), 0
+            self.order, self.next = self.shuffled(), 0
         self.next += count
         return np.sort(self.order[self.next - count : self.next])
 
@@ -53,7 +69,7 @@ class Pool:
         labels = torch.from_numpy(self.labels[index])[:, None].float()
         if side * 2 < images.shape[-1]:
             images = functional.avg_pool2d(images, 2)
-        matrices = torch.stack([self._view() for _ in range(count)])
+        matrices = torch.stack([self._view(upright=not whole) for whole in self.complete[index]])
         grid = functional.affine_grid(matrices, [count, 3, side, side], align_corners=False)
         images = functional.grid_sample(images - 116, grid, padding_mode="zeros", align_corners=False) + 116
         half = functional.affine_grid(matrices, [count, 1, side // 2, side // 2], align_corners=False)
@@ -62,10 +78,14 @@ class Pool:
         )
         return Batch(self._colour(images), labels[:, 0].long(), torch.from_numpy(self.complete[index]))
 
-    def _view(self) -> torch.Tensor:
-        """(2, 3) affine map: quarter turns, flips, a little rotation and shear, zoom in or out, shift."""
+    def _view(self, *, upright: bool) -> torch.Tensor:
+        """(2, 3) affine map: quarter turns, flips, a little rotation and shear, zoom in or out, shift.
+
+        Photos mostly stay upright, as they will be seen: people stand, tables carry.
+        """
         rng = self.rng
-        turn = rng.integers(4) * math.pi / 2 + (rng.normal(0, 0.15) if rng.random() < 0.4 else 0)
+        quarters = 0 if upright and rng.random() < 0.9 else rng.integers(4)
+        turn = quarters * math.pi / 2 + (rng.normal(0, 0.15) if rng.random() < 0.4 else 0)
         zoom = math.exp(rng.uniform(math.log(0.5), math.log(1.15))) if rng.random() < 0.6 else 1.0
         aspect = math.exp(rng.normal(0, 0.12))
         linear = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])

@@ -2,14 +2,15 @@
 
     python -m training.holdout --data DIR --out SETS
 
-writes each set as a folder of PNG images and a COCO file beside it, for `lightsam evaluate`.
+writes each set as a folder of PNG images and a COCO file beside it, for `lightsam evaluate`; and NAME-boxes.json, what
+a detector might find: the true boxes with every edge moved, the better the higher the score, and as many at random.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+from numpy.random import Generator
 
 from lightsam_plugins.evaluation.rle import encode
 from lightsam_plugins.evaluation.shapes import box_of
-from training.scenes import cutouts_on_texture
+from training.photos import collage
+from training.scenes import Sample, cutouts_on_texture, packed
 from training.sources import Labels, Sources, UInt8
 
 MIN_SHARE = 0.003  # of the image or tile; smaller objects are not counted
@@ -104,6 +107,15 @@ def composites(sources: Sources, *, apart: bool = True) -> Iterator[Case]:
             yield Case(str(seed), sample.image, masks)
 
 
+def drawn(sources: Sources, maker: Callable[[Sources, Generator, int], Sample], count: int) -> Iterator[Case]:
+    """Scenes of one kind of training sample, of the images of a split, from fixed seeds."""
+    for seed in range(count):
+        sample = maker(sources, np.random.default_rng(70_000 + seed), 384)
+        masks = choose(separate(sample.labels), 4)
+        if len(masks):
+            yield Case(str(seed), sample.image, masks)
+
+
 def coin_labels(image: npt.NDArray[np.uint8]) -> Labels:
     """scikit-image's coins: Otsu's threshold on the flattened photo, closed, filled, opened; whole coins only."""
     from scipy import ndimage
@@ -150,6 +162,9 @@ def validation_sets(root: Path) -> dict[str, list[Case]]:
         "val nuclei": list(microscopy(sources, grey=False)),
         "val photos": list(photos(sources)),
         "val composites": list(composites(sources)),
+        "val overlapping composites": list(composites(sources, apart=False)),
+        "val collages": list(drawn(sources, collage, COMPOSITES)),
+        "val packed": list(drawn(sources, packed, COMPOSITES // 2)),
     }
 
 
@@ -174,6 +189,40 @@ def write_set(cases: list[Case], folder: Path) -> None:
         "categories": [{"id": 1, "name": "object"}],
     }
     folder.with_suffix(".json").write_text(json.dumps(content))
+    boxes = pretended_boxes(images, annotations)
+    folder.with_name(f"{folder.name}-boxes.json").write_text(json.dumps(boxes))
+
+
+def pretended_boxes(images: list[dict[str, Any]], annotations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Boxes in the form of COCO's results. Edges are moved by a tenth of the sides (one standard deviation).
+
+    The score of a moved box is its IoU with the true one; that of a box at random is drawn from 0 to 0.5.
+    """
+    rng = np.random.default_rng(0)
+    sizes = {image["id"]: (image["width"], image["height"]) for image in images}
+    found = []
+    for one in annotations:
+        x, y, w, h = one["bbox"]
+        true = np.array([x, y, x + w, y + h], float)
+        limits = np.array(sizes[one["image_id"]] * 2, float)
+        moved = np.clip(true + rng.normal(0, 0.1, 4) * [w, h, w, h], 0, limits)
+        if (moved[2:] - moved[:2] < 2).any():
+            moved = true
+        corner = rng.uniform(0, 0.9, 2) * limits[:2]
+        free = np.minimum(np.concatenate([corner, corner + rng.uniform(0.05, 0.4, 2) * limits[:2]]), limits)
+        for box, score in ((moved, overlap(moved, true)), (free, float(rng.uniform(0, 0.5)))):
+            place = [*box[:2].round(2).tolist(), *(box[2:] - box[:2]).round(2).tolist()]
+            found.append(
+                {"image_id": one["image_id"], "category_id": 1, "bbox": place, "score": round(score, 4)}
+            )
+    return found
+
+
+def overlap(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
+    """IoU of two ``xyxy`` boxes."""
+    inner = np.prod(np.clip(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0, None))
+    areas = [np.prod(box[2:] - box[:2]) for box in (one, other)]
+    return float(inner / (sum(areas) - inner))
 
 
 def main() -> None:

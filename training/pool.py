@@ -15,49 +15,13 @@ from numpy.random import Generator
 
 from training.garments import pseudo_mask
 from training.microscope import other_microscope
+from training.photos import collage, crop, photo, square
 from training.scenes import Sample, composite, packed
 from training.sources import Labels, Sources, UInt8, read_rgb
 
-SIZE = 320
-MIX = {"photo": 0.27, "composite": 0.32, "packed": 0.17, "nuclei": 0.18, "garment": 0.06}
+SIZE = 384
+MIX = {"photo": 0.27, "collage": 0.18, "composite": 0.24, "packed": 0.13, "nuclei": 0.14, "garment": 0.04}
 MIN_SHARE = 0.002  # of the square; smaller objects are not prompted for
-
-
-def square(image: UInt8, labels: Labels, size: int) -> tuple[UInt8, Labels]:
-    """Fit into the square, longest side first, padded with the image's mean colour at the right or bottom."""
-    scale = size / max(image.shape[:2])
-    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    out = np.empty((size, size, 3), np.uint8)
-    out[:] = (124, 116, 104)
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    out[:height, :width] = cv2.resize(image, (width, height), interpolation=method)
-    target = np.zeros((size, size), np.int32)
-    target[:height, :width] = cv2.resize(
-        labels.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST
-    )
-    return out, target
-
-
-def crop(image: UInt8, labels: Labels, rng: Generator, low: float) -> tuple[UInt8, Labels]:
-    """A random window of `low` to 1 of each side."""
-    spans = []
-    for side in image.shape[:2]:
-        length = max(16, int(side * rng.uniform(low, 1)))
-        start = int(rng.integers(0, max(side - length, 0) + 1))
-        spans.append(slice(start, start + length))
-    return image[spans[0], spans[1]], labels[spans[0], spans[1]]
-
-
-def photo(sources: Sources, rng: Generator, size: int) -> Sample:
-    """A window of a natural photo with its annotated objects."""
-    names = sources.names("coco_clean")
-    weights = np.array([min(sources.object_count(name), 6) for name in names], float) ** 0.5
-    image, masks = sources.photo(names[rng.choice(len(names), p=weights / weights.sum())])
-    labels = np.zeros(image.shape[:2], np.int32)
-    for label, mask in enumerate(masks, 1):
-        labels[mask > 0] = label
-    image, labels = crop(image, labels, rng, 0.35 if rng.random() < 0.6 else 1.0)
-    return Sample(*square(image, labels, size), complete=False)
 
 
 def nuclei(sources: Sources, rng: Generator, size: int) -> Sample:
@@ -83,7 +47,14 @@ def garment(sources: Sources, rng: Generator, size: int) -> Sample | None:
     return Sample(*square(image, labels, size), complete=False)
 
 
-MAKERS = {"photo": photo, "composite": composite, "packed": packed, "nuclei": nuclei, "garment": garment}
+MAKERS = {
+    "photo": photo,
+    "collage": collage,
+    "composite": composite,
+    "packed": packed,
+    "nuclei": nuclei,
+    "garment": garment,
+}
 
 
 def relabel(labels: Labels) -> UInt8:

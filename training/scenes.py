@@ -85,6 +85,27 @@ def blob(sources: Sources, rng: Generator, size: int) -> UInt8:
     return np.dstack([np.clip(fill * shade, 0, 255).astype(np.uint8), alpha])
 
 
+def strokes(sources: Sources, rng: Generator, size: int) -> UInt8:
+    """Something thin, as RGBA: legs, forks, frames; curved strokes that meet in a point, and rings, in one texture."""
+    alpha = np.zeros((size, size), np.uint8)
+    hub = rng.uniform(0.25, 0.75, 2) * size
+    steps = np.linspace(0, 1, 24)[:, None]
+    for _ in range(int(rng.integers(1, 6))):
+        width = int(size * np.exp(rng.uniform(np.log(0.02), np.log(0.10)))) + 1
+        middle, end = (rng.uniform(0.06, 0.94, 2) * size for _ in range(2))
+        if rng.random() < 0.25:
+            axes = (rng.uniform(0.1, 0.24, 2) * size).astype(int).tolist()
+            cv2.ellipse(
+                alpha, end.astype(int).tolist(), axes, rng.uniform(0, 180), 0, 360, 255, width, cv2.LINE_AA
+            )
+        line = (1 - steps) ** 2 * hub + 2 * steps * (1 - steps) * middle + steps**2 * end
+        cv2.polylines(alpha, [line.astype(np.int32)], False, 255, width, cv2.LINE_AA)
+    fill = texture_fill(sources, rng, size)
+    if rng.random() < 0.5:
+        fill = np.clip(fill * 0.25 + rng.uniform(0, 190, 3), 0, 255).astype(np.uint8)
+    return np.dstack([fill, alpha])
+
+
 def photo_cutout(sources: Sources, rng: Generator) -> UInt8 | None:
     """An annotated object of a natural photo, as RGBA, or None where the photo has none that is large enough."""
     names = sources.names("coco_clean")
@@ -102,14 +123,16 @@ def photo_cutout(sources: Sources, rng: Generator) -> UInt8 | None:
 def pick_object(sources: Sources, rng: Generator, size: int) -> UInt8:
     """A cut-out of a random kind."""
     kind = rng.random()
-    if kind < 0.62:
+    if kind < 0.60:
         cut = read_cutout(sources.cutouts[rng.integers(len(sources.cutouts))])
         if rng.random() < 0.25:
             fill = texture_fill(sources, rng, max(cut.shape[:2]))[: cut.shape[0], : cut.shape[1]]
             cut = np.dstack([cv2.addWeighted(cut[..., :3], 0.5, fill, 0.5, 0), cut[..., 3]])
         return cut
-    if kind < 0.8:
+    if kind < 0.74:
         return blob(sources, rng, size)
+    if kind < 0.86:
+        return strokes(sources, rng, size)
     from_photo = photo_cutout(sources, rng)
     return blob(sources, rng, size) if from_photo is None else from_photo
 

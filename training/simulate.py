@@ -124,7 +124,7 @@ class Session:
         self.used[rows] += 1
 
     def start(self, others: torch.Tensor) -> None:
-        """First prompts: 48 % one click, 34 % a box, 10 % a box and a click, 8 % two clicks of either sign.
+        """First prompts: 44 % one click, 40 % a box, 8 % a box and a click, 8 % two clicks of either sign.
 
         Args:
             others: (N, H, W) 1 where another object is.
@@ -132,8 +132,8 @@ class Session:
         count = len(self.targets)
         kind = self.rand(count)
         positive = torch.ones(count, dtype=torch.long)
-        self.click(self.targets, positive, (kind < 0.48) | (kind > 0.82))
-        with_box = (kind >= 0.48) & (kind < 0.92)
+        self.click(self.targets, positive, (kind < 0.44) | (kind > 0.84))
+        with_box = (kind >= 0.44) & (kind < 0.92)
         tight = bounds(self.targets)
         size = (tight[:, 2:] - tight[:, :2]).repeat(1, 2)
         loose = torch.where(self.rand(count, 1) < 0.5, 0.0, 0.06)

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lightsam_fiftyone._model import LightSAMModel
+    from lightsam_plugins.evaluation import Dataset
 
-__all__ = ["install", "load_model", "uninstall"]
+__all__ = ["install", "load_model", "read_dataset", "uninstall"]
 
 
 def load_model(model_name: str = "nano", model_path: str | None = None, **options: Any) -> LightSAMModel:
@@ -35,6 +36,22 @@ def load_model(model_name: str = "nano", model_path: str | None = None, **option
     from lightsam_fiftyone._model import LightSAMModel
 
     return LightSAMModel(LightSAMModelConfig({"variant": model_name.removeprefix("lightsam/"), **options}))
+
+
+def read_dataset(samples: Any, field: str = "ground_truth") -> Dataset:
+    """Annotated samples for ``lightsam_plugins.evaluation.evaluate``.
+
+    Args:
+        samples: A dataset or a view.
+        field: Its field of detections with masks; those without are named in ``problems`` and left out. An attribute
+            ``iscrowd``, as COCO's import makes it, marks what is not to be asked for.
+
+    Raises:
+        InputError: The field holds other labels.
+    """
+    from lightsam_fiftyone._evaluation import read_dataset
+
+    return read_dataset(samples, field)
 
 
 def install() -> list[Path]:

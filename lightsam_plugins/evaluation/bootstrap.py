@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from lightsam_plugins.errors import InputError, OptionError
 from lightsam_plugins.evaluation.report import Report
+from lightsam_plugins.evaluation.resampling import Counts, Drawn, drawn_precision, drawn_recall
 
 ROUNDS = 10_000
+SUMMED_ROUNDS = 1_000  # of AP and AR, which take longer to add up
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,7 @@ class Difference:
         protocol: Name of the protocol or metric.
         first: Mean IoU of the first model over the shared objects.
         second: That of the second.
-        low: Lower end of the 95 % interval of ``second - first``; None where there is none (AP and AR).
+        low: Lower end of the 95 % interval of ``second - first``; None where there is none (AP and AR by size).
         high: Upper end.
         objects: Objects that both measured.
         images: Images they are in.
@@ -52,7 +55,7 @@ def compare(first: Report, second: Report, *, rounds: int = ROUNDS, seed: int = 
     Args:
         first: A report.
         second: Another, of the same annotations.
-        rounds: Draws.
+        rounds: Draws; AP and AR have `SUMMED_ROUNDS`.
         seed: Of the draws: the same seed gives the same intervals.
 
     Raises:
@@ -73,10 +76,9 @@ def compare(first: Report, second: Report, *, rounds: int = ROUNDS, seed: int = 
         for name in first.means
         if name in second.means and (pairs := _pairs(first, second, name)) is not None
     ]
-    for mine, other in ((first.precision, second.precision), (first.recall, second.recall)):
-        if first.settings["boxes"] == second.settings["boxes"] or mine is first.recall:
-            shared = [(key, mine[key], other[key]) for key in mine if key in other]
-            differences += [Difference(k, a, b) for k, a, b in shared if a is not None and b is not None]
+    if first.settings["boxes"] == second.settings["boxes"]:
+        differences += _summed("precision", drawn_precision, first, second, seed)
+    differences += _summed("recall", drawn_recall, first, second, seed)
     if not differences:
         raise InputError(
             "the reports share no object of one protocol",
@@ -85,6 +87,36 @@ def compare(first: Report, second: Report, *, rounds: int = ROUNDS, seed: int = 
             hint="Evaluate both with the same --protocol and --limit.",
         )
     return differences
+
+
+def _summed(
+    kind: str,
+    drawn: Callable[[dict[str, Any], Counts], Drawn],
+    first: Report,
+    second: Report,
+    seed: int,
+) -> list[Difference]:
+    """Differences in AP or AR, with an interval where both reports are of the same images and say what was matched."""
+    numbers = [getattr(report, kind) for report in (first, second)]
+    columns = [report.matches.get(kind, {}) for report in (first, second)]
+    images = columns[0].get("images", [])
+    spread: Drawn = {}
+    if images and images == columns[1].get("images"):
+        generator = np.random.default_rng(seed)
+        counts = generator.multinomial(len(images), np.full(len(images), 1 / len(images)), SUMMED_ROUNDS)
+        sums = [drawn(each, counts) for each in columns]
+        spread = {name: sums[1][name] - sums[0][name] for name in sums[0]}
+    rows = []
+    for name in numbers[0]:
+        one, other = (each.get(name) for each in numbers)
+        if one is None or other is None:
+            continue
+        if name in spread:
+            low, high = (float(value) for value in np.nanpercentile(spread[name], (2.5, 97.5)))
+            rows.append(Difference(name, one, other, low, high, images=len(images)))
+        else:
+            rows.append(Difference(name, one, other))
+    return rows
 
 
 def _pairs(first: Report, second: Report, name: str) -> tuple[list[str], list[float], list[float]] | None:

@@ -21,21 +21,36 @@ RECALL_AT = (10, 100, 1000)
 def precision(truth: Sequence[Row], found: Sequence[Row], samples: Iterable[Sample], at: int = 100) -> Row:
     """Mask AP, averaged over IoU 0.50 to 0.95 and over categories; by size, and at IoU 0.50 and 0.75.
 
-    Args:
-        truth: Annotations in COCO's form, with run-length codes, see `row_of`.
-        found: Masks in the form of COCO's results: image_id, category_id, segmentation, score.
-        samples: The images. Where LVIS's fields are there, masks of categories that nobody looked for in an image are
-            dropped, those of incompletely annotated ones are no error, and `at` counts all masks of an image.
-        at: Masks that count, an image and category. COCO has 100, LVIS 300.
+    Arguments are as in `precision_matches`.
 
     Returns:
         ``AP, AP50, AP75, APs, APm, APl`` in 0..1; None where there is nothing to be found.
     """
+    return precision_scores(precision_matches(truth, found, samples, at))
+
+
+def precision_matches(
+    truth: Sequence[Row], found: Sequence[Row], samples: Iterable[Sample], at: int = 100
+) -> Any:
+    """Which mask matches what, image by image and category by category: pycocotools' evaluation.
+
+    Args:
+        truth: Annotations in COCO's form, with run-length codes, see `row_of`.
+        found: Masks in the form of COCO's results: image_id, category_id, segmentation, score.
+        samples: The images. Where LVIS's fields are there, `at` counts all masks of an image; of these, masks of
+            categories that nobody looked for in it are dropped, and those of incompletely annotated ones are no error.
+        at: Masks that count, an image and category. COCO has 100, LVIS 300.
+    """
     images = {sample.id: sample for sample in samples}
-    kept = [row for row in found if _looked_for(images[row["image_id"]], row["category_id"])]
-    if any(sample.checked is not None for sample in images.values()):
-        kept = _best_of_image(kept, at)
-    scores = _evaluated(truth, kept, images, at=(at,), categories=True).eval["precision"]  # T, R, K, A, M
+    lvis = any(sample.checked is not None for sample in images.values())
+    counted = _best_of_image(found, at) if lvis else found
+    kept = [row for row in counted if _looked_for(images[row["image_id"]], row["category_id"])]
+    return _evaluated(truth, kept, images, at=(at,), categories=True)
+
+
+def precision_scores(evaluation: Any) -> Row:
+    """The numbers of `precision` from pycocotools' evaluation."""
+    scores = evaluation.eval["precision"]  # T, R, K, A, M
     steps = {"AP": (slice(None), 0), "AP50": (0, 0), "AP75": (5, 0)}
     sizes = {f"AP{name[0]}": (slice(None), index) for index, name in enumerate(SIZES) if index}
     return {name: _mean(scores[t][..., :, a, 0]) for name, (t, a) in (steps | sizes).items()}
@@ -44,10 +59,20 @@ def precision(truth: Sequence[Row], found: Sequence[Row], samples: Iterable[Samp
 def recall(truth: Sequence[Row], found: Sequence[Row], samples: Iterable[Sample]) -> Row:
     """Mask AR@10, @100 and @1000 without categories, averaged over IoU 0.50 to 0.95; AR@1000 by size too.
 
-    Arguments are as in `precision`.
+    Arguments are as in `precision_matches`.
     """
+    return recall_scores(recall_matches(truth, found, samples))
+
+
+def recall_matches(truth: Sequence[Row], found: Sequence[Row], samples: Iterable[Sample]) -> Any:
+    """As `precision_matches`, without categories and for the numbers of `RECALL_AT`."""
     images = {sample.id: sample for sample in samples}
-    scores = _evaluated(truth, found, images, at=RECALL_AT, categories=False).eval["recall"]  # T, K, A, M
+    return _evaluated(truth, found, images, at=RECALL_AT, categories=False)
+
+
+def recall_scores(evaluation: Any) -> Row:
+    """The numbers of `recall` from pycocotools' evaluation."""
+    scores = evaluation.eval["recall"]  # T, K, A, M
     result = {f"AR@{count}": _mean(scores[:, :, 0, index]) for index, count in enumerate(RECALL_AT)}
     sizes = list(SIZES)[1:]
     return result | {f"AR{name[0]}@1000": _mean(scores[:, :, 1 + i, -1]) for i, name in enumerate(sizes)}

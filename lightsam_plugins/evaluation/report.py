@@ -5,21 +5,28 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lightsam_plugins._version import __version__
 from lightsam_plugins.errors import InputError
 from lightsam_plugins.evaluation.dataset import Dataset, Sample
-from lightsam_plugins.evaluation.detection_scores import SIZES, precision, recall
+from lightsam_plugins.evaluation.detection_scores import (
+    SIZES,
+    precision_matches,
+    precision_scores,
+    recall_matches,
+    recall_scores,
+)
 from lightsam_plugins.evaluation.markdown import markdown
 from lightsam_plugins.evaluation.plan import Plan
 from lightsam_plugins.evaluation.published import published
+from lightsam_plugins.evaluation.resampling import precision_columns, recall_columns
 from lightsam_plugins.replacing import replacing
 
 FORMAT = "lightsam evaluation 1"
-LVIS_MASKS = 300
+COCO_MASKS, LVIS_MASKS = 100, 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,7 @@ class Report:
         objects: Columns ``image``, ``id``, ``area``, and ``values``: the IoU of each object by protocol.
         problems: What could not be used, one sentence each.
         left_out: Protocols that the model cannot do.
+        matches: What `precision` and `recall` are added up from, see `resampling`; `compare` draws from it.
     """
 
     model: str
@@ -56,6 +64,7 @@ class Report:
     objects: dict[str, Any]
     problems: list[str]
     left_out: list[str]
+    matches: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -79,7 +88,9 @@ class Report:
         names = list(dict.fromkeys(name for _, row in rows for name in row["values"]))
         truth = [row for record in ordered for row in record.get("truth", [])]
         found = {key: [row for r in ordered for row in r.get(key, [])] for key in ("found", "everything")}
-        lvis = any(sample.checked is not None for sample in samples)
+        at = LVIS_MASKS if any(sample.checked is not None for sample in samples) else COCO_MASKS
+        precise = precision_matches(truth, found["found"], samples, at) if plan.boxes_from else None
+        recalled = recall_matches(truth, found["everything"], samples) if plan.everything else None
         return cls(
             model=settings["model"],
             dataset=dataset.name,
@@ -87,10 +98,8 @@ class Report:
             images=len(samples),
             whole=whole,
             means={name: _mean(name, [row for _, row in rows]) for name in names},
-            precision=precision(truth, found["found"], samples, LVIS_MASKS if lvis else 100)
-            if plan.boxes_from
-            else {},
-            recall=recall(truth, found["everything"], samples) if plan.everything else {},
+            precision={} if precise is None else precision_scores(precise),
+            recall={} if recalled is None else recall_scores(recalled),
             milliseconds=_medians(ordered),
             published=published(settings["model"], dataset.name, settings["teacher"]),
             objects={
@@ -101,6 +110,8 @@ class Report:
             },
             problems=list(problems),
             left_out=list(plan.left_out),
+            matches=({} if precise is None else {"precision": precision_columns(precise)})
+            | ({} if recalled is None else {"recall": recall_columns(recalled)}),
         )
 
     def markdown(self) -> str:

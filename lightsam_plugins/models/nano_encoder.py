@@ -6,6 +6,8 @@ strides 4, 8, 16 and 32, the keys its similarity maps are made of, and the strid
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -81,12 +83,17 @@ def upsample(x: torch.Tensor, factor: int = 2) -> torch.Tensor:
 
 
 class NanoEncoder(nn.Module):
-    """(B, 3, S, S) normalised images to the named maps of the embedding; S a multiple of 32."""
+    """(B, 3, S, S) normalised images to the named maps of the embedding; S a multiple of 32.
 
-    def __init__(self) -> None:
+    Args:
+        widths: Channels at strides 2, 4, 8, 16 and 32.
+        pyramid: Channels of the top-down path at strides 4, 8 and 16.
+    """
+
+    def __init__(self, widths: Sequence[int] = WIDTHS, pyramid: Sequence[int] = PYRAMID) -> None:
         super().__init__()
-        w2, w4, w8, w16, w32 = WIDTHS
-        p4, p8, p16 = PYRAMID
+        w2, w4, w8, w16, w32 = widths
+        p4, p8, p16 = pyramid
         self.stem = ConvUnit(3, w2, 2)
         self.stage4 = nn.Sequential(ConvUnit(w2, w4, 2), Residual(w4))
         self.stage8 = nn.Sequential(ConvUnit(w4, w8, 2), Residual(w8), Residual(w8))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from command_line import lightsam
+from command_line import flat, lightsam
 from known_answers import KnownAnswers, write_dataset
 from PIL import Image
 
@@ -117,6 +121,38 @@ def test_the_commands_end_to_end(tmp_path):
     for name in ("a/quality-latency.png", "a/quality-size.png", "a/worst-box.png", "c/quality-size.png"):
         with Image.open(tmp_path / name) as picture:
             assert len(np.unique(np.asarray(picture.convert("L")))) > 10
+
+
+def test_after_ctrl_c_the_command_goes_on_to_the_same_numbers(tmp_path):
+    """SIGINT in the middle: exit code 130, what is finished is kept, and the report is that of an undisturbed run."""
+    photos, path = write_dataset(tmp_path, images=6)
+    data = ["--images", str(photos), "--annotations", str(path), "--device", "cpu", "--protocol", "box"]
+    # Where the suite itself runs in the background of a shell, SIGINT is ignored, and children inherit that.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "from lightsam_plugins.cli import main; main()"
+    one_by_one = ["--batch-size", "1", "--out", str(tmp_path / "a")]
+    command = [sys.executable, "-c", code, "evaluate", *data, *one_by_one]
+    journal = tmp_path / "a" / "journal.jsonl"
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < 3):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate()
+    kept = journal.read_bytes()
+
+    assert process.returncode == 130, told
+    assert "run the same command again to go on" in flat(told)
+    assert "Traceback" not in told
+    assert 3 <= kept.count(b"\n") < 7  # a line of settings, and one an image
+    assert not (tmp_path / "a" / "report.json").exists()
+
+    again = lightsam("evaluate", *data, "--out", tmp_path / "a")
+    whole = lightsam("evaluate", *data, "--out", tmp_path / "b")
+
+    assert [again.exit_code, whole.exit_code] == [0, 0], again.output
+    assert journal.read_bytes().startswith(kept[: kept.rindex(b"\n") + 1])
+    first, second = (replace(read_report(tmp_path / name), milliseconds={}) for name in "ab")
+    assert first == second
 
 
 def test_nano_is_measured_by_the_command(tmp_path):

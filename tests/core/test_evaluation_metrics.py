@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from known_answers import SIZE, SQUARES, annotation, square
+from lvis_scene import SEEDS, lvis_scene
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from scipy import ndimage
@@ -18,6 +20,8 @@ from lightsam_plugins.evaluation.dataset import Sample
 from lightsam_plugins.evaluation.detection_scores import precision, recall, row_of
 from lightsam_plugins.evaluation.rle import decode, encode
 from lightsam_plugins.evaluation.shapes import boundary, boundary_iou, iou
+
+HERE = Path(__file__).parent
 
 # pycocotools 2.0.11 decodes with a call that numpy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -170,7 +174,34 @@ def test_lvis_rules():
     assert precision(truth, [right, elsewhere], [incomplete], 300)["AP"] == pytest.approx(1)
     assert precision(truth, [right, elsewhere], [checked], 1)["AP"] == 0
     other = answer(SQUARES[1], 0.9, category=2)
-    assert precision(truth, [right, other], [checked], 1)["AP"] == pytest.approx(1)
+    assert precision(truth, [right, other], [checked], 2)["AP"] == pytest.approx(1)
+    assert (
+        precision(truth, [right, other], [checked], 1)["AP"] == 0
+    )  # masks are counted before they are dropped
+
+
+@pytest.mark.parametrize("at", ["300", "5"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_scores_are_those_of_the_lvis_package(seed, at):
+    """AP and its parts equal the package `lvis` 0.5.3 on the same scenes to 1e-9; `make lvis` writes its answers."""
+    content, found = lvis_scene(seed)
+    images = [
+        sample(
+            image["id"],
+            checked=frozenset(image["neg_category_ids"])
+            | {row["category_id"] for row in content["annotations"] if row["image_id"] == image["id"]},
+            incomplete=frozenset(image["not_exhaustive_category_ids"]),
+        )
+        for image in content["images"]
+    ]
+
+    scores = precision(content["annotations"], found, images, int(at))
+
+    expected = json.loads((HERE / "lvis_answers.json").read_text())[str(seed)][at]
+    assert 0.05 < expected["AP"] < 0.95
+    assert scores.keys() == expected.keys()
+    for name, value in expected.items():
+        assert (-1 if scores[name] is None else scores[name]) == pytest.approx(value, abs=1e-9), name
 
 
 def test_segmentations_of_each_form_are_the_same_mask():

@@ -62,7 +62,7 @@ def test_a_mix_is_read_from_the_command_line() -> None:
     """Kinds and shares are taken as written; an unknown kind is named with those there are."""
     assert shares("nuclei=0.4,packed=0.6") == {"nuclei": 0.4, "packed": 0.6}
     with pytest.raises(
-        argparse.ArgumentTypeError, match="no such kind of sample: cats; there are photo, composite"
+        argparse.ArgumentTypeError, match="no such kind of sample: cats; there are photo, collage"
     ):
         shares("cats=1")
 
