@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import fiftyone as fo
 from helpers import boxes, sample
 
 PAGE = Path(__file__).parents[3] / "docs" / "fiftyone.md"
