@@ -14,7 +14,6 @@ import torch
 from torch import nn
 
 from lightsam_plugins.models.layers import conv_bn, gelu
-from lightsam_plugins.models.strips import in_strips
 
 EPS = 1e-6
 HEAD_DIM = 32
@@ -70,7 +69,7 @@ class ResBlock(nn.Module):
         self.conv2 = Conv(channels, channels, 3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return in_strips(lambda part: self.conv2(self.conv1(part)), x, x.shape[1], reach=2)
+        return self.conv2(self.conv1(x))
 
 
 class FusedMBConv(nn.Module):
@@ -78,15 +77,11 @@ class FusedMBConv(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, wide: int, stride: int = 1) -> None:
         super().__init__()
-        self.wide, self.stride = wide, stride
         self.spatial_conv = Conv(in_channels, wide, 3, stride=stride, act=True)
         self.point_conv = Conv(wide, out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        widest = max(x.shape[1], self.wide // self.stride**2)
-        return in_strips(
-            lambda part: self.point_conv(self.spatial_conv(part)), x, widest, self.stride, self.stride
-        )
+        return self.point_conv(self.spatial_conv(x))
 
 
 class MBConv(nn.Module):
@@ -97,15 +92,11 @@ class MBConv(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, wide: int, stride: int = 1) -> None:
         super().__init__()
-        self.wide, self.stride = wide, stride
         self.inverted_conv = Conv(in_channels, wide, bias=True, norm=False, act=True)
         self.depth_conv = Conv(wide, wide, 3, stride=stride, groups=wide, bias=True, norm=False, act=True)
         self.point_conv = Conv(wide, out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return in_strips(self._whole, x, self.wide, self.stride, self.stride)
-
-    def _whole(self, x: torch.Tensor) -> torch.Tensor:
         return self.point_conv(self.depth_conv(self.inverted_conv(x)))
 
 

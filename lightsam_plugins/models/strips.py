@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-STRIP = 4 << 20  # bytes of the widest activation of a strip
+STRIP = 8 << 20  # bytes of the widest activation of a strip
 
 
 def in_strips(
@@ -14,8 +14,9 @@ def in_strips(
 ) -> torch.Tensor:
     """`block(x)`, on a CPU strip by strip; the same values.
 
-    At 1024 x 1024 the first blocks widen to 67 MB and more. The C library gives such blocks back to the system each
-    time, and fresh pages cost more than the arithmetic on them; a strip's are used again.
+    At 1024 x 1024 TinyViT's first blocks widen to 67 MB. The C library gives so much memory back to the system each
+    time, and fresh pages cost time; those of a strip are used again. MobileSAM's encoder takes 0.90 of the CPU time that
+    it takes without (one thread). Not for dense convolutions: EfficientViT-SAM XL0 takes 1.2 with strips of this size.
 
     Args:
         block: Convolutions, (B, C, H, W) -> (B, D, H / stride, W / stride).

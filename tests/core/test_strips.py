@@ -5,19 +5,9 @@ import torch
 from torch import nn
 
 from lightsam_plugins.models import strips
-from lightsam_plugins.models.efficientvit import FusedMBConv, MBConv, ResBlock
-from lightsam_plugins.models.tiny_vit import MBConv as TinyMBConv
-from lightsam_plugins.models.tiny_vit import PatchEmbed
+from lightsam_plugins.models.tiny_vit import MBConv, PatchEmbed
 
-BLOCKS = {
-    "tiny": lambda: TinyMBConv(8),
-    "embed": lambda: PatchEmbed(8),
-    "residual": lambda: ResBlock(8),
-    "fused": lambda: FusedMBConv(8, 12, 32),
-    "fused, stride 2": lambda: FusedMBConv(8, 12, 32, stride=2),
-    "inverted": lambda: MBConv(8, 8, 32),
-    "inverted, stride 2": lambda: MBConv(8, 12, 32, stride=2),
-}
+BLOCKS = {"inverted residual": lambda: MBConv(8), "embedding, stride 4": lambda: PatchEmbed(8)}
 
 
 @pytest.mark.parametrize("name", BLOCKS)
@@ -29,7 +19,7 @@ def test_strips_change_nothing(name: str, rows: int, monkeypatch: pytest.MonkeyP
     for norm in (one for one in block.modules() if isinstance(one, nn.BatchNorm2d)):
         nn.init.normal_(norm.running_mean)
         nn.init.uniform_(norm.bias)
-    channels = 3 if name == "embed" else 8
+    channels = 8 if name == "inverted residual" else 3
     x = torch.randn(2, channels, 20, 16).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
         whole = block(x)
