@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from seeded import photo, seeded_network
+from seeded import Patches, photo, seeded_network
 
 import lightsam_plugins as ls
 from lightsam_plugins.engines import converted, openvino_engine
@@ -73,22 +73,6 @@ def both(name: str, engine: str, dtype: torch.dtype = torch.float32) -> tuple[Se
     return Segmenter(seeded_network(name), card), Segmenter(seeded_network(name), card, "cpu", dtype, engine)
 
 
-class Patches(torch.nn.Module):
-    """An encoder of one layer: what is true of converting, keeping and running does not depend on the layers."""
-
-    unused_keys: tuple[str, ...] = ()
-
-    def __init__(self) -> None:
-        super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            self.layer = torch.nn.Conv2d(3, 4, 16, 16)
-
-    def encode(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """One map of 64 x 64."""
-        return {"image_embedding": self.layer(images).tanh()}
-
-
 def small(
     engine: str = "torch", dtype: torch.dtype = torch.float32, network: Patches | None = None
 ) -> Segmenter:
@@ -99,7 +83,7 @@ def small(
 def apart(one: ls.Embedding, other: ls.Embedding) -> float:
     """The largest relative error of a feature."""
     errors = [
-        float((other.features[name].float() - right).norm() / right.norm())
+        float((other.features[name].float() - right.float()).norm() / right.float().norm())
         for name, right in one.features.items()
     ]
     return max(errors)
