@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import torch
 from torch import nn
@@ -18,6 +18,8 @@ from lightsam_plugins.types import LOW_RES, PromptBatch
 
 if TYPE_CHECKING:
     from lightsam_plugins.segmenter import Segmenter
+
+    Maps: TypeAlias = tuple[torch.Tensor, ...]
 
 POINTS = "(N, P, 2) float32, x and y in pixels of the prompt frame"
 LOGITS = (
@@ -43,16 +45,17 @@ class SamDecoder(nn.Module):
         labels: torch.Tensor,
         masks: torch.Tensor,
         has_mask: torch.Tensor,
-    ) -> tuple[torch.Tensor, ...]:
+    ) -> Maps:
         """All four mask tokens: logits (N, 4, 256, 256), predicted IoU (N, 4)."""
-        encoder = self.network.prompt_encoder
+        encoder = cast("PromptEncoder", self.network.prompt_encoder)
         kinds = torch.cat(
             [encoder.not_a_point_embed.weight, encoder.kinds(*range(NEGATIVE, BOTTOM_RIGHT + 1))]
         )
         tokens = encoder.encode_positions(points) * (labels >= 0)[..., None] + kinds[labels + 1]
         dense = has_mask * encoder.embed_masks(masks) + (1 - has_mask) * encoder.embed_masks(None)
         encoded = EncodedPrompts(tokens, None, dense)
-        return self.network.mask_decoder(embedding, encoder.position_map(), encoded, range(MASK_TOKENS))
+        found = self.network.mask_decoder(embedding, encoder.position_map(), encoded, range(MASK_TOKENS))
+        return cast("Maps", found)
 
 
 class SlotDecoder(nn.Module):
@@ -62,15 +65,14 @@ class SlotDecoder(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(
-        self, embedding: torch.Tensor, points: torch.Tensor, labels: torch.Tensor
-    ) -> tuple[torch.Tensor, ...]:
+    def forward(self, embedding: torch.Tensor, points: torch.Tensor, labels: torch.Tensor) -> Maps:
         """As `SamDecoder`."""
         encoder = self.network.prompt_encoder
         encoded = encoder(PromptBatch(points, labels))
         # Of as many objects as there are images each has its own: no shape depends on the number of both.
         image = embedding.expand(points.shape[0], -1, -1, -1)
-        return self.network.mask_decoder(image, encoder.position_map(), encoded, range(MASK_TOKENS))
+        found = self.network.mask_decoder(image, encoder.position_map(), encoded, range(MASK_TOKENS))
+        return cast("Maps", found)
 
 
 class NanoGraph(nn.Module):
@@ -92,7 +94,7 @@ class NanoGraph(nn.Module):
         labels: torch.Tensor,
         boxes: torch.Tensor,
         masks: torch.Tensor,
-    ) -> tuple[torch.Tensor, ...]:
+    ) -> Maps:
         """All three masks: logits (N, 3, 256, 256), predicted IoU (N, 3)."""
         features = {"guide": guide, "keys": keys, "s4": s4, "s8": s8, "s16": s16, "s32": s32}
         prompts = PromptBatch(points, labels, boxes, masks / SHARPNESS)

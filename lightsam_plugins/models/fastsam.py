@@ -23,6 +23,7 @@ class FastSam(YoloSeg):
     """
 
     prompt_chunk = 64  # choosing is cheap, whatever the device
+    exact_features = ("proposals",)  # they hold coordinates
 
     def encode(self, images: torch.Tensor) -> Features:
         """Find the objects of (B, 3, H, W) images: all that prompts need, in the two tensors of an embedding."""

@@ -80,6 +80,22 @@ MINIATURES: dict[str, Callable[[], torch.nn.Module]] = {
 }
 
 
+class Patches(torch.nn.Module):
+    """An encoder of one layer: what is true of converting, keeping and running does not depend on the layers."""
+
+    unused_keys: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.layer = torch.nn.Conv2d(3, 4, 16, 16)
+
+    def encode(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """One map of 64 x 64."""
+        return {"image_embedding": self.layer(images).tanh()}
+
+
 def seeded_network(name: str) -> torch.nn.Module:
     """The network of a model; no weight is left at zero or one, so that no branch is without effect."""
     spec = model_card(name)

@@ -265,7 +265,7 @@ def test_to_leaves_the_original_alone(model: Segmenter, monkeypatch: pytest.Monk
     with pytest.raises(DeviceError, match="device 'cuda:99' is not there"):
         model.to("cuda:99")
 
-    monkeypatch.setattr("lightsam_plugins.segmenter.resolve_device", torch.device)
+    monkeypatch.setattr("lightsam_plugins.devices.resolve_device", torch.device)
     moved = model.to("meta")
     assert moved.device.type == wand(moved).scale.device.type == "meta"
     assert wand(model).scale.device.type == "cpu"
@@ -274,7 +274,7 @@ def test_to_leaves_the_original_alone(model: Segmenter, monkeypatch: pytest.Monk
 def test_to_checks_the_precision_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dtype that is safe here may be unsafe there."""
     model = Segmenter(Wand(), spec(unsafe_dtypes=frozenset({("meta", "bfloat16")})), "cpu", torch.bfloat16)
-    monkeypatch.setattr("lightsam_plugins.segmenter.resolve_device", torch.device)
+    monkeypatch.setattr("lightsam_plugins.devices.resolve_device", torch.device)
 
     with pytest.raises(DeviceError, match="wand is known to give wrong masks in bfloat16 on meta"):
         model.to("meta")
