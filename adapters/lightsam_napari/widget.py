@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QLabel, QProgressBar, QScrollArea, QVBoxLayout, QWidg
 from superqt import QCollapsible
 
 from lightsam_napari.bridge import Bridge
+from lightsam_napari.canvas import let_go_of_buffers
 from lightsam_napari.controller import Controller
 from lightsam_napari.controls import button, row
 from lightsam_napari.gestures import bind_keys
@@ -51,6 +52,7 @@ class LightSam(QScrollArea):
         controller.busy.connect(self._show_progress)
         for event in self._layer_events():
             event.connect(self._on_layers)
+        viewer.layers.events.removed.connect(let_go_of_buffers)
         ends = (bind_keys(viewer, controller), watch_preferences(lambda new: adopt(controller, new)))
         self.destroyed.connect(lambda: _close(controller, *ends))
         self._take_image()

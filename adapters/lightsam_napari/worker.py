@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -11,6 +13,8 @@ from lightsam_plugins.errors import Cancelled, LightSamError
 Kind = Literal["prompt", "hover", "encode", "batch"]  # in order of urgency
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Deliver: TypeAlias = Callable[[Callable[[], None]], None]
+_AT_EXIT = 30  # seconds that the end of Python waits for the step a thread is at
+_STARTED: weakref.WeakSet[Worker] = weakref.WeakSet()
 
 
 class Ticket:
@@ -96,6 +100,7 @@ class Worker:
                 return
             self._waiting[kind] = _Task(Ticket(self, kind, tell), job, done, failed)
             if self._thread is None:
+                _STARTED.add(self)
                 self._thread = threading.Thread(target=self._run, name="lightsam", daemon=True)
                 self._thread.start()
             self._condition.notify()
@@ -172,3 +177,10 @@ class Worker:
                 to(value)
 
         self.deliver(hand_over)
+
+
+@atexit.register
+def _end() -> None:
+    """Let each thread finish its step: one that is in torch as Python ends would abort the process."""
+    for worker in list(_STARTED):
+        worker.close(_AT_EXIT)

@@ -73,7 +73,7 @@ class Window:
                 return
             time.sleep(0.001)
 
-    def settle(self, until: Callable[[], bool] | None = None, timeout: float = 60) -> None:
+    def settle(self, until: Callable[[], bool] | None = None, timeout: float = 240) -> None:
         """Let the window live until nothing is going on, or until something holds."""
         end = time.monotonic() + timeout
         self.events()
