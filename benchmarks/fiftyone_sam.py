@@ -33,7 +33,7 @@ SIZE = (1200, 800)  # pixels of the photos
 Work = Mapping[str, Callable[[], Any]]
 
 
-def models(folder: Path) -> dict[str, Any]:
+def models(folder: Path, engine: str) -> dict[str, Any]:
     """The wrapper and the adapter, on one set of weights."""
     sam = fill(sam_model_registry["vit_t"]())
     load("mobilesam", sam, folder)
@@ -41,7 +41,7 @@ def models(folder: Path) -> dict[str, Any]:
     weights = str(folder / "mobilesam.safetensors")
     return {
         "built-in": fosam.SegmentAnythingModel(fosam.SegmentAnythingModelConfig(options)),
-        "lightsam": lightsam_fiftyone.load_model("mobilesam", weights=weights, device="cpu"),
+        "lightsam": lightsam_fiftyone.load_model("mobilesam", weights=weights, device="cpu", engine=engine),
     }
 
 
@@ -66,12 +66,13 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--engine", default="torch", help="of the adapter, as in docs/engines.md")
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--boxes", type=int, nargs="+", default=[1, 10, 100])
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        both = models(Path(folder))
+        both = models(Path(folder), options.engine)
         file = Path(folder) / "photo.png"
         Image.fromarray(photo(*SIZE)).save(file)
         for count in options.boxes:

@@ -15,8 +15,8 @@ def in_strips(
     """`block(x)`, on a CPU strip by strip; the same values.
 
     At 1024 x 1024 TinyViT's first blocks widen to 67 MB. The C library gives so much memory back to the system each
-    time, and fresh pages cost time; those of a strip are used again. MobileSAM's encoder takes 0.90 of the CPU time that
-    it takes without (one thread). Not for dense convolutions: EfficientViT-SAM XL0 takes 1.2 with strips of this size.
+    time, and fresh pages cost time; those of a strip are used again. MobileSAM's encoder takes 0.90 of the CPU time
+    that it takes without (one thread). Not for dense convolutions: EfficientViT-SAM XL0 takes 1.2.
 
     Args:
         block: Convolutions, (B, C, H, W) -> (B, D, H / stride, W / stride).
