@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from lightsam_napari.controller import Controller
     from lightsam_napari.engine import Found
     from lightsam_napari.pixels import Picture
+    from lightsam_napari.planes import Plane
+    from lightsam_plugins.upsample import Crop
 
 
 class Hover:
@@ -72,7 +74,16 @@ class Hover:
             and controller.candidate is None
             and not controller.worker.busy("prompt")
         ):
-            controller.session.preview.show(found.crop, shown.plane)
+            if is_ground(found.crop, shown.plane):
+                controller.session.preview.hide()
+            else:
+                controller.session.preview.show(found.crop, shown.plane)
+
+
+def is_ground(crop: Crop, plane: Plane) -> bool:
+    """Whether a mask reaches all four sides of its plane or covers most of it: a flash of colour under the mouse."""
+    mask, (height, width) = crop[2], plane.shape
+    return mask.shape == plane.shape or 2 * int(mask.sum()) > height * width
 
 
 def _keep(_shown: Picture, _found: Found) -> None:

@@ -10,6 +10,7 @@ from discs import CASES, MIDDLE, RADIUS, disc, iou, look_at, plane, rectangle, s
 from napari.components import ViewerModel
 
 from lightsam_napari.prompts import Prompts
+from lightsam_plugins.masks import Masks
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -135,6 +136,29 @@ def test_hover_shows_and_a_click_keeps_what_was_shown() -> None:
         b.controller.hover.at((500, 500))
         b.settle()
         assert not b.controller.session.preview.shown
+
+
+@pytest.mark.parametrize("columns", [160, 81])
+def test_the_ground_under_the_mouse_is_not_shown_but_can_be_clicked(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mask that reaches all four sides, or covers more than half, is no preview; a click has it as always."""
+    viewer = ViewerModel()
+    image = viewer.add_image(two_discs())
+    mask = np.ones((120, columns), bool)
+    mask[10:30, 10:30] = columns != 160
+    with bench(viewer) as b:
+        b.controller.image = image
+        b.settle()
+        with monkeypatch.context() as patched:
+            patched.setattr(Masks, "crops", lambda self: [(0, 0, mask)])
+            b.controller.hover.at((100, 75))
+            b.settle()
+            assert not b.controller.session.preview.shown
+            b.controller.click((100, 75))
+            b.settle()
+        assert b.controller.candidate.crop[2] is mask
+        assert b.controller.session.preview.shown
 
 
 def test_a_click_is_answered_from_what_was_begun_at_the_press() -> None:

@@ -373,10 +373,8 @@ def test_another_model_is_asked_for_first(w: Window) -> None:
     choice.activated.emit(choice.currentIndex())
     w.events()
     assert w.panel.model.ask.isVisible()
-    assert (
-        "The weights of mobilesam (41 MB, Apache-2.0) are not on this machine"
-        in w.panel.model.question.text()
-    )
+    asked = w.panel.model.question.text()
+    assert "The weights of mobilesam (41 MB, Apache-2.0) are not on this machine" in asked
     w.click(A)
     w.settle()
     assert w.controller.candidate.model == "nano"
