@@ -38,7 +38,9 @@ def main() -> None:
     while (passed := time.monotonic() - begun) < 60 * options.minutes:
         image, masks = scene.frame(index % 200)
         boxes = np.array([box_of(mask) for mask in masks if mask.any()], np.float32).reshape(-1, 4)
-        if index % 100 == 0:
+        if index % 100 == 0:  # all anew: those that are still followed would be followed twice
+            for identity in video.ids:
+                video.remove(identity)
             video.add(boxes=boxes)
         video.step(image)
         sam.refine(image, sv.Detections(xyxy=boxes))
