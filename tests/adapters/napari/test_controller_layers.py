@@ -109,10 +109,10 @@ def test_the_ground_is_no_object(monkeypatch: pytest.MonkeyPatch) -> None:
         def __getitem__(self, rows: np.ndarray) -> Any:
             return SimpleNamespace(crops=lambda: [crops[row] for row in rows], scores=self.scores[rows])
 
-    monkeypatch.setattr(Segmenter, "everything", lambda *_, **__: Masks())
     viewer = ViewerModel()
     image = viewer.add_image(two_discs())
     with bench(viewer) as b:
+        monkeypatch.setitem(vars(b.controller.models.current), "everything", lambda *_, **__: Masks())
         b.controller.image = image
         b.controller.batch.everything()
         b.settle()
