@@ -41,9 +41,9 @@ def encoded(sam: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     counts: list[int] = []
     runner, encode = sam.model._runner, sam.model._runner.encode
 
-    def counting(images: list[Any]) -> Any:
+    def counting(images: list[Any], *rest: Any) -> Any:
         counts.append(len(images))
-        return encode(images)
+        return encode(images, *rest)
 
     monkeypatch.setattr(runner, "encode", counting)
     sam._cache._kept.clear()
