@@ -65,8 +65,16 @@ wheel: $(BIN)/.dev
 	tar --extract --gzip --file dist/*.tar.gz --directory $(SUITE) --strip-components 1
 	rm -r $(SUITE)/lightsam_plugins
 
+# OpenVINO, ONNX Runtime and torch's compiler have a process of their own: beside all hosts in one, it crashed.
+ENGINES := tests/core/test_engines.py tests/core/test_export.py
+
 test: wheel
+ifeq ($(ARGS),)
+	cd $(SUITE) && ../venv/bin/python -m pytest $(ENGINES:%=--ignore=%)
+	cd $(SUITE) && ../venv/bin/python -m pytest $(ENGINES)
+else
 	cd $(SUITE) && ../venv/bin/python -m pytest $(ARGS)
+endif
 
 check: $(BIN)/.dev
 	$(BIN)/ruff check .
