@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import torch
 
-from lightsam_plugins.errors import DeviceError, OptionError
+from lightsam_plugins.errors import DeviceError, OptionError, did_you_mean
 
 if TYPE_CHECKING:
     from lightsam_plugins.registry import ModelSpec
@@ -75,12 +74,11 @@ def resolve_dtype(dtype: str | torch.dtype | None, device: torch.device, spec: M
     """
     name = "float32" if dtype is None else str(dtype).removeprefix("torch.")
     if name not in DTYPES:
-        near = get_close_matches(name, DTYPES, 1)
         raise OptionError(
             "unknown dtype",
             expected=f"one of {list(DTYPES)}",
             got=repr(dtype),
-            hint=f"Did you mean {near[0]!r}?" if near else None,
+            hint=did_you_mean(name, DTYPES),
         )
     if (device.type, name) in spec.unsafe_dtypes:
         safe = [other for other in DTYPES if (device.type, other) not in spec.unsafe_dtypes]

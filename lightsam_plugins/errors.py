@@ -25,6 +25,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 
@@ -127,3 +129,14 @@ class Cancelled(LightSamError):
 
 class Interrupted(Cancelled, KeyboardInterrupt):
     """`Cancelled` by Ctrl-C: still a `KeyboardInterrupt` for whoever waits for one."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """A hint with the one of the `known` names that `name` is nearest to; None where it is like none."""
+    near = get_close_matches(name, list(known), 1)
+    return f"Did you mean {near[0]!r}?" if near else None
+
+
+def in_short(error: BaseException) -> str:
+    """The kind of another library's error, and the first line of what it says."""
+    return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"

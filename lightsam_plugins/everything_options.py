@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from math import isqrt
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
-from lightsam_plugins.errors import OptionError
+from lightsam_plugins.errors import OptionError, did_you_mean
 from lightsam_plugins.point_grid import coarse_to_fine, layer_grids
 
 if TYPE_CHECKING:
@@ -149,11 +148,10 @@ def everything_options(spec: ModelSpec, given: Mapping[str, Any]) -> EverythingO
     names = [field.name for field in fields(EverythingOptions)]
     for name in given:
         if name not in names:
-            near = get_close_matches(name, names, 1)
             raise OptionError(
                 f"unknown option {name!r} of everything mode",
                 expected=f"one of {names}",
-                hint=f"Did you mean {near[0]!r}?" if near else None,
+                hint=did_you_mean(name, names),
             )
     chosen = {name: value for name, value in given.items() if value is not None}
     if chosen.get("detector_bgr") and all(file.part != "detector" for file in spec.files):

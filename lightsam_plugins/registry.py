@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from lightsam_plugins.cards import CARDS
-from lightsam_plugins.errors import UnknownModel
+from lightsam_plugins.errors import UnknownModel, did_you_mean
 from lightsam_plugins.model_spec import SAM_MEAN, SAM_PROMPTS, SAM_STD, ModelSpec, Prompt, WeightFile
 
 if TYPE_CHECKING:
@@ -45,11 +44,10 @@ def model_card(name: str) -> ModelSpec:
     try:
         return MODELS[name]
     except (KeyError, TypeError):
-        near = get_close_matches(str(name).lower(), MODELS, 1)
         raise UnknownModel(
             f"unknown model {name!r}",
             expected=f"one of {list_models()}",
-            hint=f"Did you mean {near[0]!r}?" if near else "lightsam models lists them.",
+            hint=did_you_mean(str(name).lower(), MODELS) or "lightsam models lists them.",
         ) from None
 
 

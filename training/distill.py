@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from lightsam_plugins.prompts import make_prompts
 from lightsam_plugins.replacing import replacing
 from lightsam_plugins.segmenter import Segmenter
 from lightsam_plugins.transforms import frame_for, preprocess
-from lightsam_plugins.types import Embedding
+from lightsam_plugins.types import Embedding, Frame
 from training import fast_upsample
 from training.agreement import agreement_with, draw
 from training.ranks import one_core
@@ -45,6 +44,7 @@ from training.students import (
     same_features,
     take_prompt_side,
 )
+from training.train import cosine
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 RATE, TUNE_RATE, WARMUP = 2e-3, 2e-4, 30
@@ -218,6 +218,12 @@ class Distillation:
                 self.save()
         self.save()
 
+    def agreement(self, when: str) -> dict[str, float]:
+        """How alike teacher and student are on the images kept out, each number named by what and `when`."""
+        student = Segmenter(copy.deepcopy(self.network), self.student.spec, self.options.device)
+        alike = agreement_with(self.teacher, student, self.watched)
+        return {f"{what}, {when}": value for what, value in alike.items()}
+
     def tuning_loss(
         self, features: dict[str, torch.Tensor], taught: Embedding, rng: np.random.Generator
     ) -> torch.Tensor:
@@ -229,25 +235,15 @@ class Distillation:
         if rng.random() < 0.5 and (answers.areas > 0).all():
             prompts = {"boxes": answers.boxes}
             answers = self.teacher.segment(taught, **prompts)
-        frame = self.student_frame(taught)
-        logits, scores = self.network.decode(
-            features, make_prompts(self.student.spec, frame, **prompts), multimask=False
-        )[:2]
+        spec = self.student.spec
+        frame = Frame(height, width, spec.prompt_side, spec.fit)
+        asked = make_prompts(spec, frame, **prompts)
+        logits, scores = self.network.decode(features, asked, multimask=False)[:2]
         target = torch.as_tensor(answers.logits, device=logits.device).clamp(-16, 16).sigmoid()
         scored = torch.as_tensor(answers.scores, device=logits.device)
         return functional.binary_cross_entropy_with_logits(
             logits[:, 0].float(), target
         ) + functional.mse_loss(scores[:, 0].float(), scored)
-
-    def student_frame(self, taught: Embedding) -> Any:
-        """How the image of an embedding lies in the student's frame."""
-        spec = self.student.spec
-        return type(taught.frame)(*taught.size, spec.prompt_side, spec.fit)
-
-
-def cosine(progress: float) -> float:
-    """From 1 to 0.01."""
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1)))
 
 
 def together(embeddings: list[Embedding], device: torch.device) -> dict[str, torch.Tensor]:
@@ -284,14 +280,10 @@ def run(options: Options) -> dict[str, float]:
     done = Distillation(options, teacher, build_student(options.student))
     done.distill()
     draw(done.state.curve, options.out / "curve.png", f"{options.student} taught by {options.teacher}")
-    found: dict[str, float] = {}
-    for name, work in (("before tuning", None), ("after tuning", done.tune)):
-        if work is not None and options.tune_steps:
-            work()
-        if work is None or options.tune_steps:
-            student = Segmenter(copy.deepcopy(done.network), done.student.spec, options.device)
-            alike = agreement_with(teacher, student, done.watched)
-            found |= {f"{what}, {name}": value for what, value in alike.items()}
+    found = done.agreement("before tuning")
+    if options.tune_steps:
+        done.tune()
+        found |= done.agreement("after tuning")
     tensors = {name: value.contiguous() for name, value in done.network.state_dict().items()}
     save_file(tensors, options.out / "student.safetensors")
     (options.out / "agreement.json").write_text(json.dumps(found, indent=2))

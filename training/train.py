@@ -61,11 +61,15 @@ def stage(progress: float, *, warm: bool) -> tuple[int, int]:
     return [(side, images) for begin, side, images in stages if progress >= begin][-1]
 
 
+def cosine(progress: float) -> float:
+    """From 1 to 0.01 along half a cosine, where it stays."""
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1)))
+
+
 def learning_rate(progress: float, step: int, highest: float = RATE, warmup: int = WARMUP) -> float:
     """Linear warm-up, flat for a third of the time, then a cosine to 1 %."""
     decay = max(0.0, (progress - 0.35) / 0.65)
-    cooled = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(decay, 1)))
-    return highest * min(1.0, (step + 1) / warmup) * cooled
+    return highest * min(1.0, (step + 1) / warmup) * cosine(decay)
 
 
 def forward(model: Nano, batch: Batch, generator: torch.Generator, device: str) -> tuple[torch.Tensor, float]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import fiftyone.utils.torch as fout
 
-from lightsam_plugins.errors import OptionError
+from lightsam_plugins.errors import OptionError, did_you_mean
 
 PROMPT_KEYS = ("box_prompt_field", "point_prompt_field", "mask_prompt_field", "prompt_field")
 _VALUES: dict[str, Sequence[Any]] = {
@@ -39,8 +38,7 @@ class LightSAMModelConfig(fout.TorchImageModelConfig):
         self.auto_kwargs = self.parse_dict(d, "auto_kwargs", default=None) or {}
         self.prompt_batch = self.parse_int(d, "prompt_batch", default=64)
         if unknown := sorted(d.keys() - vars(self).keys()):
-            near = get_close_matches(unknown[0], _OPTIONS, 1)
-            hint = f"Did you mean {near[0]!r}?" if near else "Options of everything mode go into auto_kwargs."
+            hint = did_you_mean(unknown[0], _OPTIONS) or "Options of everything mode go into auto_kwargs."
             raise OptionError(f"unknown option {unknown[0]!r}", expected=f"one of {_OPTIONS}", hint=hint)
         for name, good in _VALUES.items():
             if (value := getattr(self, name)) not in good:
@@ -54,15 +52,9 @@ def check_fields(fields: Mapping[str, str]) -> None:
         OptionError: An unknown one, or `prompt_field` beside another prompt field.
     """
     if unknown := sorted(fields.keys() - {*PROMPT_KEYS, "filepath"}):
-        name, near = unknown[0], get_close_matches(unknown[0], PROMPT_KEYS, 1)
-        hint = (
-            "It is an option of load_model."
-            if name in _OPTIONS
-            else f"Did you mean {near[0]!r}?"
-            if near
-            else None
-        )
-        what = f"unknown argument {name!r} of apply_model"
+        own, near = unknown[0] in _OPTIONS, did_you_mean(unknown[0], PROMPT_KEYS)
+        what = f"unknown argument {unknown[0]!r} of apply_model"
+        hint = "It is an option of load_model." if own else near
         raise OptionError(what, expected=f"one of {PROMPT_KEYS}", hint=hint)
     if len(fields.keys() & PROMPT_KEYS) > 1 and "prompt_field" in fields:
         raise OptionError("prompt_field", expected="no other prompt field", got=", ".join(sorted(fields)))

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from lightsam_plugins.cli.options import Device, Engine, load_model
 from lightsam_plugins.cli.output import out, print_json, say
-from lightsam_plugins.engines import require_packages
+from lightsam_plugins.extras import require_packages
 from lightsam_plugins.registry import list_models
 
 if TYPE_CHECKING:

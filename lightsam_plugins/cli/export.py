@@ -10,7 +10,8 @@ from rich.table import Table
 
 from lightsam_plugins.cli.options import Weights, load_model
 from lightsam_plugins.cli.output import megabytes, out, say
-from lightsam_plugins.engines import PACKAGES, require_packages
+from lightsam_plugins.engines import PACKAGES
+from lightsam_plugins.extras import require_packages
 from lightsam_plugins.registry import list_models, model_card
 
 

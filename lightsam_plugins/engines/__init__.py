@@ -7,11 +7,10 @@ OpenVINO twice as long), and what an engine encodes is an embedding like any oth
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
-from importlib import import_module
 from typing import TYPE_CHECKING, TypeAlias
 
-from lightsam_plugins.errors import DeviceError, MissingExtra, OptionError
+from lightsam_plugins.errors import DeviceError, OptionError, did_you_mean
+from lightsam_plugins.extras import require_packages
 
 if TYPE_CHECKING:
     import torch
@@ -46,12 +45,11 @@ def check_engine(engine: str, device: str | torch.device, dtype: str | torch.dty
         MissingExtra: A package that the engine needs is not installed.
     """
     if engine not in PACKAGES:
-        near = get_close_matches(str(engine), PACKAGES, 1)
         raise OptionError(
             "unknown engine",
             expected=f"one of {list(ENGINES)}",
             got=repr(engine),
-            hint=f"Did you mean {near[0]!r}?" if near else None,
+            hint=did_you_mean(str(engine), PACKAGES),
         )
     from lightsam_plugins.devices import resolve_device
 
@@ -74,23 +72,6 @@ def check_engine(engine: str, device: str | torch.device, dtype: str | torch.dty
         )
     require_packages(engine, PACKAGES[engine])
     return target
-
-
-def require_packages(extra: str, packages: tuple[str, ...]) -> None:
-    """Check that packages are installed, before any work is done.
-
-    Raises:
-        MissingExtra: One of them is not; the hint installs the `extra`.
-    """
-    for package in packages:
-        try:
-            import_module(package)
-        except ImportError as error:
-            raise MissingExtra(
-                f"{extra} needs {package}, which is not installed",
-                got=str(error),
-                hint=f'pip install "lightsam-plugins[{extra}]"',
-            ) from error
 
 
 def make_encoder(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from lightsam_plugins.engines.graph import EncoderGraph
-from lightsam_plugins.errors import EngineError
+from lightsam_plugins.errors import EngineError, in_short
 
 if TYPE_CHECKING:
     from lightsam_plugins.model_spec import ModelSpec
@@ -35,7 +35,7 @@ class CompiledEncoder:
         except Exception as error:  # the compiler's own classes have moved between versions of torch
             raise EngineError(
                 f"torch cannot compile the encoder of {self.spec.name!r} here",
-                got=f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}",
+                got=in_short(error),
                 hint="It needs a C++ compiler on a CPU, Triton on CUDA. Leave engine out to run without compiling.",
             ) from error
         return self._graph.finish(maps, self.dtype)

@@ -17,7 +17,7 @@ import torch
 from lightsam_plugins.engines import PACKAGES
 from lightsam_plugins.engines.graph import EncoderGraph, export_encoder, sample_images
 from lightsam_plugins.engines.store import digest, stored
-from lightsam_plugins.errors import EngineError, LightSamError
+from lightsam_plugins.errors import EngineError, LightSamError, in_short
 
 if TYPE_CHECKING:
     from lightsam_plugins.model_spec import ModelSpec
@@ -110,7 +110,7 @@ class ConvertedEncoder:
         ) as error:  # whatever an engine raises, of classes that are known only where it is installed
             raise EngineError(
                 f"{what} cannot be converted for {self.engine}",
-                got=f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}",
+                got=in_short(error),
                 hint="Leave engine out: torch runs every model.",
             ) from error
         with torch.inference_mode():

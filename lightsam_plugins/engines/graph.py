@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import nn
 
-from lightsam_plugins.errors import EngineError
+from lightsam_plugins.errors import EngineError, in_short
 from lightsam_plugins.types import LETTERBOX_STEP, Finisher
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def export_graph(
     except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
         raise EngineError(
             f"{what} cannot be exported from torch",
-            got=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+            got=in_short(error),
             hint="Leave engine out, or use a newer torch.",
         ) from error
 

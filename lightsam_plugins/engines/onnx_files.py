@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lightsam_plugins.errors import EngineError
+from lightsam_plugins.errors import EngineError, in_short
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -47,7 +47,7 @@ def write_onnx(
     except (RuntimeError, TypeError, ValueError, NotImplementedError, torch.onnx.OnnxExporterError) as error:
         raise EngineError(
             "torch cannot write this network as ONNX",
-            got=f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}",
+            got=in_short(error),
             hint="Use the versions that docs/export.md names.",
         ) from error
     size = sum(tensor.numel() * tensor.element_size() for tensor in program.state_dict.values())

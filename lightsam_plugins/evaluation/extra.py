@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
-from lightsam_plugins.errors import MissingExtra
+from lightsam_plugins.extras import require_packages
 
 PACKAGES = ("cv2", "matplotlib", "skimage")
 
@@ -15,12 +13,4 @@ def require_extra() -> None:
     Raises:
         MissingExtra: Something is not.
     """
-    for package in PACKAGES:
-        try:
-            import_module(package)
-        except ImportError as error:
-            raise MissingExtra(
-                f"evaluation needs {package}, which is not installed",
-                got=str(error),
-                hint='pip install "lightsam-plugins[evaluate]"',
-            ) from error
+    require_packages("evaluate", PACKAGES, "evaluation")

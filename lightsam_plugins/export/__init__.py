@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightsam_plugins.engines import PACKAGES, require_packages
+from lightsam_plugins.engines import PACKAGES
 from lightsam_plugins.errors import OptionError
+from lightsam_plugins.extras import require_packages
 
 if TYPE_CHECKING:
     from lightsam_plugins.segmenter import Segmenter

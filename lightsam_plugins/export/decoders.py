@@ -13,7 +13,7 @@ from lightsam_plugins.models.nano import OVERCONFIDENCE, SHARPNESS, Nano
 from lightsam_plugins.models.nano_decoder import guided
 from lightsam_plugins.models.sam_mask_decoder import MASK_TOKENS
 from lightsam_plugins.models.sam_network import SamNetwork
-from lightsam_plugins.models.sam_prompt_encoder import BOTTOM_RIGHT, NEGATIVE, EncodedPrompts, PromptEncoder
+from lightsam_plugins.models.sam_prompt_encoder import EncodedPrompts, PromptEncoder
 from lightsam_plugins.types import LOW_RES, PromptBatch
 
 if TYPE_CHECKING:
@@ -48,12 +48,8 @@ class SamDecoder(nn.Module):
     ) -> Maps:
         """All four mask tokens: logits (N, 4, 256, 256), predicted IoU (N, 4)."""
         encoder = cast("PromptEncoder", self.network.prompt_encoder)
-        kinds = torch.cat(
-            [encoder.not_a_point_embed.weight, encoder.kinds(*range(NEGATIVE, BOTTOM_RIGHT + 1))]
-        )
-        tokens = encoder.encode_positions(points) * (labels >= 0)[..., None] + kinds[labels + 1]
         dense = has_mask * encoder.embed_masks(masks) + (1 - has_mask) * encoder.embed_masks(None)
-        encoded = EncodedPrompts(tokens, None, dense)
+        encoded = EncodedPrompts(encoder.embed_points(points, labels), None, dense)
         found = self.network.mask_decoder(embedding, encoder.position_map(), encoded, range(MASK_TOKENS))
         return cast("Maps", found)
 

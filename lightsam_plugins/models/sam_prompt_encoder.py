@@ -122,9 +122,9 @@ class PromptEncoder(PromptEncoderBase):
         blanks = 1 if clicks and boxes is None else 0
         tokens = torch.cat(
             [
-                self._embed_clicks(points, labels),
+                self.embed_points(points, labels),
                 self.not_a_point_embed.weight.expand(count, blanks, -1),
-                self.encode_positions(corners) + self.kinds(TOP_LEFT, BOTTOM_RIGHT)[: corners.shape[1]],
+                self.encode_positions(corners) + self._kinds(TOP_LEFT, BOTTOM_RIGHT)[: corners.shape[1]],
             ],
             dim=1,
         )
@@ -134,13 +134,13 @@ class PromptEncoder(PromptEncoderBase):
             ignored[:, :clicks] = labels < 0
         return EncodedPrompts(tokens, ignored, self.embed_masks(prompts.masks))
 
-    def kinds(self, *indices: int) -> torch.Tensor:
+    def _kinds(self, *indices: int) -> torch.Tensor:
         """Learned embeddings of point kinds, (len(indices), C)."""
         return torch.cat([self.point_embeddings[i].get_parameter("weight") for i in indices])
 
-    def _embed_clicks(self, points: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """(N, P, 2) and (N, P) -> (N, P, C). Padding has no position."""
-        kinds = torch.cat([self.not_a_point_embed.weight, self.kinds(NEGATIVE, POSITIVE)])
+    def embed_points(self, points: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Points of any kind, -1 being padding, which has no position: (N, P, 2) and (N, P) -> (N, P, C)."""
+        kinds = torch.cat([self.not_a_point_embed.weight, self._kinds(*range(NEGATIVE, BOTTOM_RIGHT + 1))])
         return self.encode_positions(points) * (labels >= 0)[..., None] + kinds[labels + 1]
 
     def embed_masks(self, masks: torch.Tensor | None) -> torch.Tensor:

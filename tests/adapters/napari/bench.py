@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from discs import MIDDLE, look_at, stack
 from napari.components import ViewerModel
 
 import lightsam_plugins as ls
@@ -64,3 +65,16 @@ def bench(viewer: ViewerModel, preferences: Preferences | None = None) -> Iterat
         yield made
     finally:
         made.controller.close(timeout=60)
+
+
+@contextmanager
+def clicked_in_stack() -> Iterator[Bench]:
+    """A bench that shows the disc of a stack, which was clicked and found."""
+    viewer = ViewerModel()
+    image = viewer.add_image(stack())
+    look_at(viewer, image, MIDDLE)
+    with bench(viewer) as made:
+        made.controller.image = image
+        made.controller.click(MIDDLE)
+        made.settle()
+        yield made

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench import bench
-from discs import CASES, MIDDLE, RADIUS, disc, iou, look_at, plane, rectangle, stack, two_discs
+from bench import bench, clicked_in_stack
+from discs import CASES, RADIUS, disc, iou, plane, rectangle, two_discs
 from napari.components import ViewerModel
 
 from lightsam_napari.prompts import Prompts
@@ -193,16 +193,10 @@ def test_a_click_beside_the_image_says_why_nothing_comes() -> None:
 
 def test_events_that_change_nothing_keep_the_candidate() -> None:
     """napari tells of sliders that did not move: the candidate stays and nothing is asked again."""
-    viewer = ViewerModel()
-    image = viewer.add_image(stack())
-    look_at(viewer, image, MIDDLE)
-    with bench(viewer) as b:
-        b.controller.image = image
-        b.controller.click(MIDDLE)
-        b.settle()
+    with clicked_in_stack() as b:
         found = b.controller.candidate
-        viewer.dims.events.point(value=viewer.dims.point)
-        viewer.add_points([[2, 300, 300]])  # a larger world
+        b.viewer.dims.events.point(value=b.viewer.dims.point)
+        b.viewer.add_points([[2, 300, 300]])  # a larger world
         b.settle()
         assert b.controller.candidate is found
 
@@ -288,13 +282,7 @@ def test_older_objects_are_protected_unless_asked() -> None:
 
 def test_objects_are_described_in_the_table() -> None:
     """Each object has its number, model, score and prompts, from which it can be made again."""
-    viewer = ViewerModel()
-    image = viewer.add_image(stack())
-    look_at(viewer, image, MIDDLE)
-    with bench(viewer) as b:
-        b.controller.image = image
-        b.controller.click(MIDDLE)
-        b.settle()
+    with clicked_in_stack() as b:
         b.controller.commit()
 
         row = b.controller.labels.features.iloc[0]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench import bench
+from bench import bench, clicked_in_stack
 from discs import MIDDLE, iou, look_at, plane, rectangle, stack, two_discs
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points, Shapes
@@ -18,18 +18,12 @@ from lightsam_plugins.errors import InputError
 
 def test_slices_keep_their_prompts() -> None:
     """A click belongs to its slice: elsewhere there is no candidate, and back it is found again."""
-    viewer = ViewerModel()
-    image = viewer.add_image(stack())
-    look_at(viewer, image, MIDDLE)
-    with bench(viewer) as b:
-        b.controller.image = image
-        b.controller.click(MIDDLE)
-        b.settle()
+    with clicked_in_stack() as b:
         assert b.controller.candidate is not None
-        viewer.dims.set_point(0, 4)
+        b.viewer.dims.set_point(0, 4)
         b.settle()
         assert b.controller.candidate is None
-        viewer.dims.set_point(0, 2)
+        b.viewer.dims.set_point(0, 2)
         b.settle()
         assert b.controller.candidate is not None
         assert len(b.controller.engine.cache) == 2
