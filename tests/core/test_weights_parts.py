@@ -211,7 +211,7 @@ def test_a_resumable_run_knows_all_files(folder: Path, tmp_path: Path) -> None:
     """Results of `lightsam everything` depend on each of the files, and on the colours the detector sees."""
 
     def settings(weights: Path | None, **options: object) -> dict[str, object]:
-        job = Job(tmp_path, tmp_path, None, False, False, "mobilesamv2", "cpu", weights, options)
+        job = Job(tmp_path, tmp_path, None, False, False, "mobilesamv2", "cpu", weights, "torch", options)
         return _settings(job)
 
     own, changed = settings(folder)["weights"], settings(None)["weights"]
