@@ -25,7 +25,7 @@ help:
 	@echo "make test    build the wheel and test it installed; ARGS go to pytest: make test ARGS='-k masks'"
 	@echo "make check   ruff and mypy"
 	@echo "make format  let ruff rewrite what it can"
-	@echo "make docs    write the tables of docs/models.md; ARGS=--pictures draws its pictures as well"
+	@echo "make docs    write the tables of docs/models.md and the hosts' lists of models; ARGS=--pictures draws, too"
 	@echo "make bench   time it, and other implementations on the same weights; ARGS='--rounds 3 --only encode'"
 	@echo "make evaluation DATA=DIR   the tables of docs/evaluation.md, by lightsam evaluate"
 	@echo "make lvis    what LVIS's own package makes of our test scenes, anew"
@@ -107,6 +107,7 @@ lvis: build/peers/lvis/.ready
 	build/peers/lvis/bin/python tests/core/lvis_scene.py tests/core/lvis_answers.json
 
 docs: $(BIN)/.dev
+	$(BIN)/python docs/make_manifests.py
 	$(BIN)/python docs/make_models.py $(ARGS)
 
 clean:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from pathlib import Path
-from typing import Any
 
 import typer
 
-from lightsam_plugins import LightSamError, MissingExtra, list_models, model_card
+from lightsam_plugins import LightSamError, MissingExtra, model_card
 
 _HELP = "Put the models into [bold]FiftyOne[/bold]'s zoo, and take them out."
 app = typer.Typer(help=_HELP, no_args_is_help=True)
@@ -21,12 +19,11 @@ _HERE, _NAME = Path(__file__).parent, "lightsam"
 def install() -> list[Path]:
     """Add the models to FiftyOne's zoo and the operators to its App; needs no network."""
     zoo, plugin = folders = _folders()
-    for folder, names in ((zoo, ["__init__.py"]), (plugin, ["__init__.py", "fiftyone.yml"])):
+    for folder, description in ((zoo, "manifest.json"), (plugin, "fiftyone.yml")):
         folder.mkdir(parents=True, exist_ok=True)
-        for name in names:
+        for name in ("__init__.py", description):
             shutil.copyfile(_HERE / name, folder / name)
         typer.echo(f"installed {folder}", err=True)
-    (zoo / "manifest.json").write_text(json.dumps(manifest(), indent=2) + "\n", "utf-8")
     return folders
 
 
@@ -60,29 +57,6 @@ def download(model_name: str, model_path: str) -> None:
         Path(model_path).write_text("\n".join(files) + "\n", "utf-8")
 
 
-def manifest() -> dict[str, Any]:
-    """The zoo's manifest, made of the model cards; ``manifest.json`` is a copy for sources on GitHub."""
-    return {"name": _NAME, "models": [_entry(name) for name in list_models()]}
-
-
-def _entry(name: str) -> dict[str, Any]:
-    card = model_card(name)
-    return {
-        "base_name": f"{_NAME}/{name}",
-        "base_filename": f"{name}.txt",
-        "description": f"{card.params / 1e6:.1f} M parameters. {card.notes}".strip(),
-        "license": card.licence_weights,
-        "source": card.repository,
-        "size_bytes": sum(file.size for file in card.files),
-        "tags": ["segmentation", "embeddings", "torch", "zero-shot", "sam"],
-        "requirements": {
-            "packages": ["lightsam-plugins"],
-            "cpu": {"support": True},
-            "gpu": {"support": True},
-        },
-    }
-
-
 def _folders() -> list[Path]:
     try:
         import fiftyone as fo
@@ -90,7 +64,3 @@ def _folders() -> list[Path]:
         hint = 'pip install "lightsam-plugins[fiftyone]"'
         raise MissingExtra("FiftyOne is not installed", got=str(error), hint=hint) from error
     return [Path(fo.config.model_zoo_dir) / _NAME, Path(fo.config.plugins_dir) / _NAME]
-
-
-if __name__ == "__main__":
-    typer.echo(json.dumps(manifest(), indent=2))

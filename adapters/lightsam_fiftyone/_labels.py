@@ -41,9 +41,6 @@ def everything(masks: Masks) -> list[Any]:
     """A detection for each mask of everything mode, tight around it, with confidence and stability."""
     found = []
     for one, stability in zip(masks, masks.stability.tolist(), strict=True):
-        box = Prompt(carried={"stability": stability}, box=one.boxes[0], points=_NONE, labels=_NONE)
+        box = Prompt(carried={"stability": stability}, box=one.boxes[0])
         found.append(prompted(box, one, masks.size, "mask"))
     return found
-
-
-_NONE = np.zeros(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import fiftyone.core.labels as fol
@@ -33,9 +33,9 @@ class Prompt:
     """
 
     carried: Mapping[str, Any]
-    box: Any
-    points: Array
-    labels: Array
+    box: Any = None
+    points: Array = field(default_factory=lambda: np.zeros((0, 2)))
+    labels: Array = field(default_factory=lambda: np.zeros(0, np.int64))
     mask: Any = None
     usable: bool = True
 
