@@ -79,6 +79,7 @@ def make_prompts(
         torch.from_numpy(clicks.labels),
         None if corners is None else torch.from_numpy(frame.to_input(corners)),
         None if masks is None else torch.from_numpy(masks),
+        bool((clicks.labels < 0).any()),
     )
 
 

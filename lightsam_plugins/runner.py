@@ -130,7 +130,7 @@ class Runner:
     @torch.inference_mode()
     def decode(self, embedding: Embedding, prompts: PromptBatch, *, multimask: bool) -> Decoded:
         """One decoder call; K is 1, or 3 best first."""
-        some = _move(prompts, self.device)
+        some = prompts.to(self.device)
         answer = self._network.decode(dict(embedding.features), some, multimask=multimask)
         return _decoded(answer, embedding.frame)
 
@@ -196,13 +196,3 @@ def _row(features: Features, row: int, count: int) -> Features:
     return {
         name: tensor if count == 1 else tensor[row : row + 1].clone() for name, tensor in features.items()
     }
-
-
-def _move(prompts: PromptBatch, device: torch.device) -> PromptBatch:
-    boxes, masks = prompts.boxes, prompts.masks
-    return PromptBatch(
-        prompts.points.to(device),
-        prompts.labels.to(device),
-        None if boxes is None else boxes.to(device),
-        None if masks is None else masks.to(device),
-    )

@@ -124,12 +124,15 @@ class PromptBatch:
         labels: (N, P) int64: 1 foreground, 0 background, -1 padding (ignored).
         boxes: (N, 4) float32 ``xyxy`` in input-frame pixels, or None.
         masks: (N, 256, 256) float32 logits of an earlier answer, or None.
+        padded: Whether some label is -1. Whoever makes the batch on the CPU says so; where None it is looked up, for
+            which a GPU would have to be waited for.
     """
 
     points: torch.Tensor
     labels: torch.Tensor
     boxes: torch.Tensor | None = None
     masks: torch.Tensor | None = None
+    padded: bool | None = None
 
     def __len__(self) -> int:
         return int(self.points.shape[0])
@@ -141,6 +144,17 @@ class PromptBatch:
             self.labels[rows],
             None if self.boxes is None else self.boxes[rows],
             None if self.masks is None else self.masks[rows],
+            self.padded,
+        )
+
+    def to(self, device: torch.device | str) -> PromptBatch:
+        """The same prompts on another device."""
+        return PromptBatch(
+            self.points.to(device),
+            self.labels.to(device),
+            None if self.boxes is None else self.boxes.to(device),
+            None if self.masks is None else self.masks.to(device),
+            self.padded,
         )
 
 

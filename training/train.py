@@ -20,7 +20,6 @@ from torch.nn import functional
 
 from lightsam_plugins.models.nano import Nano
 from lightsam_plugins.models.nano_clean import clean
-from lightsam_plugins.types import PromptBatch
 from training import fast_upsample
 from training.augment import Batch, Pool
 from training.losses import edge_loss, soft_iou, total_loss
@@ -82,7 +81,7 @@ def forward(model: Nano, batch: Batch, generator: torch.Generator, device: str) 
     rounds = 1 + sum(bool(torch.rand((), generator=generator) < share) for share in (0.55, 0.35))
     reached, before = 0.0, torch.zeros(())
     for index in range(rounds):
-        prompts = to_device(session.batch(), device)
+        prompts = session.batch().to(device)
         logits, rated = model.decoder(features, prompts)
         answers = clean(logits.detach().float(), prompts, batch.images.shape[-1])  # what a user will see
         step, true = total_loss(logits, rated, targets, answers)
@@ -97,12 +96,6 @@ def forward(model: Nano, batch: Batch, generator: torch.Generator, device: str) 
         if index + 1 < rounds:
             session.correct(answers[best].cpu(), keep_mask=0.65)
     return loss, reached
-
-
-def to_device(prompts: PromptBatch, device: str) -> PromptBatch:
-    """A prompt batch on another device."""
-    tensors = (prompts.points, prompts.labels, prompts.boxes, prompts.masks)
-    return PromptBatch(*(tensor.to(device) for tensor in tensors if tensor is not None))
 
 
 class Average:

@@ -129,7 +129,7 @@ class PromptEncoder(PromptEncoderBase):
             dim=1,
         )
         ignored = None
-        if bool((labels < 0).any()):
+        if bool((labels < 0).any()) if prompts.padded is None else prompts.padded:
             ignored = torch.zeros(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
             ignored[:, :clicks] = labels < 0
         return EncodedPrompts(tokens, ignored, self.embed_masks(prompts.masks))

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lightsam_plugins.low_res import low_res_boxes, stability_scores
 from lightsam_plugins.registry import list_models
-from lightsam_plugins.types import LOW_RES, Frame
+from lightsam_plugins.types import LOW_RES, Frame, PromptBatch
 
 # Operators that torch 2.15 does not have on MPS for any dtype: torch/testing/_internal/common_mps.py,
 # UNIMPLEMENTED_XFAILLIST, "Failures due to lack of op implementation on MPS backend", by their aten names.
@@ -95,6 +95,23 @@ def test_the_whole_path_fits_mps(name: str) -> None:
     assert {"convolution", "add"} & guard.called
     assert guard.wide == set()
     assert guard.called & (NEVER | PICKY | LATE) == set()
+
+
+@pytest.mark.parametrize("name", ["edgesam", "efficientvit-sam-l0", "mobilesam", "sam-vit-b", "tinysam"])
+def test_decoding_waits_for_no_device(name: str) -> None:
+    """From prompts to low-resolution logits SAM's decoders ask for no value of a tensor, which a GPU would wait for."""
+    model = seeded_segmenter(name)
+    embedding = model.embed(photo(120, 160))
+    for prompts in every_prompt(model.spec.prompts):
+        with MpsGuard() as guard:
+            model.segment(embedding, **prompts)
+        assert guard.called & {"_local_scalar_dense", "nonzero", "is_nonzero", "masked_select"} == set()
+    labels = torch.tensor([[1, -1]])
+    with torch.inference_mode(), MpsGuard() as guard:
+        model.network.prompt_encoder(PromptBatch(torch.ones(1, 2, 2), labels))
+    assert "_local_scalar_dense" in guard.called, (
+        "the guard sees it where the batch does not say what it holds"
+    )
 
 
 def test_filters_of_everything_mode_fit_mps() -> None:
