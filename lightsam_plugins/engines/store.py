@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 _CONTENTS = "contents.json"  # file -> sha256; written last
+_NETWORKS = Path(__file__).parents[1] / "models"
 
 
 def stored(name: str, make: Callable[[Path], None]) -> Path:
@@ -51,10 +52,12 @@ def stored(name: str, make: Callable[[Path], None]) -> Path:
 
 
 def digest(module: torch.nn.Module, *versions: str) -> str:
-    """What tells a module with its weights, and the versions of what converts it, from others: 16 digits."""
+    """What tells a module, its weights and code, and the versions of what converts it from others: 16 digits."""
     import torch
 
     found = hashlib.sha256(repr(versions).encode())
+    for source in sorted(_NETWORKS.glob("*.py")):  # the same weights in other code are another graph
+        found.update(source.read_bytes())
     for name, tensor in module.state_dict().items():
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)

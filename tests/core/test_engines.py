@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from seeded import Patches, photo, seeded_network
 
 import lightsam_plugins as ls
-from lightsam_plugins.engines import converted, openvino_engine
+from lightsam_plugins.engines import converted, openvino_engine, store
 from lightsam_plugins.engines.store import stored
 from lightsam_plugins.errors import DeviceError, EngineError, MissingExtra, OptionError
 from lightsam_plugins.models.fastsam import FastSam
@@ -166,6 +166,17 @@ def test_an_encoder_is_converted_once(conversions: list[str], cache: Path) -> No
     other = Patches()
     other.layer.weight.data += 1
     small("openvino", network=other)
+    assert len(conversions) == 2
+
+
+def test_other_code_is_another_copy(
+    conversions: list[str], cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy that an earlier version of the networks' code made of the same weights is not taken."""
+    small("openvino")
+    (tmp_path / "network.py").write_text("x = 1\n", "utf-8")
+    monkeypatch.setattr(store, "_NETWORKS", tmp_path)
+    small("openvino")
     assert len(conversions) == 2
 
 
