@@ -34,6 +34,7 @@ def cases(folder: Path) -> Iterator[Case]:
     network.load_state_dict(state, strict=False)
     ours = load("mobilesam", network, folder)
     yield whole_call(official, ours, 1, (1920, 1080), 2)
+    yield decoding(official, ours, 64, (2250, 1500), 3.5)
 
 
 def whole_call(
@@ -58,3 +59,24 @@ def whole_call(
     return Case(
         name, bar, theirs, work, lambda: (theirs(), work().dense()), 0.1, rounds=5 if count == 1 else 2
     )
+
+
+def decoding(official: object, ours: ls.Segmenter, count: int, size: tuple[int, int], bar: float) -> Case:
+    """Boxes on an image that both have encoded, to masks of its size."""
+    image, asked = photo(*size), boxes(count, *size)
+    predictor = official.predictor  # type: ignore[attr-defined] # there after the first call
+    predictor.args.conf = -1e9  # of which it drops masks by their rating, random here
+    predictor.set_image(np.ascontiguousarray(image[..., ::-1]))
+    encoded = ours.embed(image)
+
+    def theirs() -> npt.NDArray[np.bool_]:
+        masks: npt.NDArray[np.bool_] = predictor(bboxes=asked.tolist())[0].masks.data.numpy() > 0
+        return masks
+
+    def work() -> ls.Masks:
+        masks = ours.segment(encoded, boxes=asked)
+        masks.crops()
+        return masks
+
+    name = f"{count} boxes to masks, {size[0]}x{size[1]}, mobilesam"
+    return Case(name, bar, theirs, work, lambda: (theirs(), work().dense()), 0.1, rounds=3)
