@@ -111,7 +111,7 @@ class Timed:
 
     def pixel(self, part: npt.ArrayLike) -> QPointF:
         """Where a part of the photo's height and width is on the canvas, of which parts may be beside it."""
-        camera = self.viewer.camera
+        camera = self.viewer.scene.camera
         world = np.array(part) * self.image.data.shape[:2] - np.array(camera.center)[-2:]
         middle = np.array([self.canvas.height() // 2, self.canvas.width() // 2])
         row, column = np.rint(world * camera.zoom) + middle
