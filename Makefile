@@ -87,8 +87,8 @@ format: $(BIN)/.dev
 
 bench: $(PEERS:%=build/peers/%/.ready) build/peers/fiftyone/.ready
 	$(BIN)/pytest benchmarks --benchmark-only
-	$(foreach peer,$(PEERS),build/peers/$(peer)/bin/python -W ignore -m benchmarks.versus $(subst -,_,$(peer)) $(ARGS) &&) true
-	$(BIN)/python -W ignore -m benchmarks.versus ultralytics_sam $(ARGS)
+	$(foreach peer,$(PEERS),build/peers/$(peer)/bin/python -W ignore -m benchmarks.versus $(subst -,_,$(peer)) --threads 2 $(ARGS) &&) true
+	$(BIN)/python -W ignore -m benchmarks.versus ultralytics_sam --threads 2 $(ARGS)
 	PYTHONPATH=adapters build/peers/fiftyone/bin/python -W ignore -m benchmarks.fiftyone_sam
 	$(BIN)/python -m benchmarks.hierarchical
 
