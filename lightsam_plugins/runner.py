@@ -32,7 +32,8 @@ class Runner:
         module: The network, a `torch.nn.Module` that fulfils `Network`. It is moved and frozen in place.
         spec: Its model card.
         device: Where to run.
-        dtype: Precision of weights and features; prompts stay float32.
+        dtype: Precision of weights and features; prompts stay float32, and so do parts of the network that it names by
+            an attribute ``exact_modules``.
         encoder: Encodes float32 images in place of the network, see `engines`.
     """
 
@@ -46,7 +47,7 @@ class Runner:
     ) -> None:
         self.spec, self.device, self.dtype = spec, device, dtype
         self._encoder = encoder
-        self.module = module.eval().requires_grad_(False).to(device, dtype)
+        self.module = _converted(module.eval().requires_grad_(False).to(device), dtype)
         self._network = cast("Network", self.module)
 
     @property
@@ -196,3 +197,12 @@ def _row(features: Features, row: int, count: int) -> Features:
     return {
         name: tensor if count == 1 else tensor[row : row + 1].clone() for name, tensor in features.items()
     }
+
+
+def _converted(module: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
+    exact: tuple[str, ...] = getattr(module, "exact_modules", ())
+    if not exact:
+        return module.to(dtype)
+    for name, part in module.named_children():
+        part.to(torch.float32 if name in exact else dtype)
+    return module

@@ -26,6 +26,9 @@ class Nano(nn.Module):
     """Encoder and decoder of `nano`; see `docs/nano.md`."""
 
     unused_keys: tuple[str, ...] = ()
+    # In bfloat16 it would choose another of the three masks of a click now and then: a mean IoU of 0.984 with float32
+    # on held-out photos, with the encoder alone in bfloat16 0.997.
+    exact_modules = ("decoder",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,6 +53,7 @@ class Nano(nn.Module):
 
         The single answer is the best of the three by predicted IoU, and only that one is brought to full size.
         """
+        features = {name: value.float() for name, value in features.items()}
         asked = prompts if prompts.masks is None else replace(prompts, masks=prompts.masks / SHARPNESS)
         weights, quality = self.decoder.propose(features, asked)
         quality = (quality - quality.new_tensor(OVERCONFIDENCE)).clamp(min=0)

@@ -34,11 +34,13 @@ def test_own_weights_are_used(weights) -> None:
 
 
 def test_dtype_is_passed_on(weights) -> None:
-    """The weights are converted to the precision asked for."""
+    """The weights are converted to the precision asked for, but for those of `nano`'s decoder."""
     model = ls.load("nano", "cpu", weights, "bfloat16")
+    network = model._runner.module
 
     assert model.dtype == torch.bfloat16
-    assert {weight.dtype for weight in model._runner.module.parameters()} == {torch.bfloat16}
+    assert {weight.dtype for weight in network.encoder.parameters()} == {torch.bfloat16}
+    assert {weight.dtype for weight in network.decoder.parameters()} == {torch.float32}
 
 
 def test_another_models_weights_are_refused(weights) -> None:
