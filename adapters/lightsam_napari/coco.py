@@ -25,6 +25,7 @@ def write_coco(path: str, data: npt.NDArray[Any], meta: dict[str, Any]) -> list[
     Returns:
         The file that was written.
     """
+    path = path if path.lower().endswith(".json") else f"{path}.json"
     labels, name = np.asarray(data), str(meta.get("name", "labels"))
     table = _table(meta.get("features"))
     images: list[dict[str, Any]] = []

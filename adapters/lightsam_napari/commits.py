@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lightsam_napari.planes import Plane
 
 COLUMNS = ("index", "model", "score", "prompts")
+REST = 0.2  # of an object's pixels; what others leave less of is a rim or crumbs of the same thing
 
 
 class Commits:
@@ -50,7 +51,8 @@ class Commits:
             protect: Leave the pixels of older objects as they are.
 
         Returns:
-            How many have pixels in the layer now. They are numbered on from the highest number so far.
+            How many are in the layer now: those of which more than `REST` is theirs. They are numbered on from the
+            highest number so far.
 
         Raises:
             InputError: The layer's type holds no number that high.
@@ -66,23 +68,24 @@ class Commits:
         window = _window([one.crop for one in found if one.crop[2].size])
         if window is None:
             return 0
-        numbers = np.zeros([part.stop - part.start for part in window], np.int64)
-        for number, one in reversed(list(enumerate(found, self.last + 1))):
+        places = np.zeros([part.stop - part.start for part in window], np.int64)
+        for place, one in reversed(list(enumerate(found, 1))):
             x0, y0, mask = one.crop
             top, left = y0 - window[0].start, x0 - window[1].start
-            numbers[top : top + mask.shape[0], left : left + mask.shape[1]][mask] = number
+            places[top : top + mask.shape[0], left : left + mask.shape[1]][mask] = place
         if protect:
-            numbers[plane.read(self.layer.data, window) != 0] = 0
+            places[plane.read(self.layer.data, window) != 0] = 0
+        left_over = np.bincount(places.ravel(), minlength=len(found) + 1)[1:]
+        there = left_over > [REST * np.count_nonzero(one.crop[2]) for one in found]
+        numbers = np.concatenate([[0], np.where(there, self.last + np.cumsum(there), 0)])[places]
         rows, columns = np.nonzero(numbers)
         if not len(rows):
             return 0
-        values = numbers[rows, columns]
-        place = plane.index(rows + window[0].start, columns + window[1].start)
-        self.layer.data_setitem(place, values)
-        there = set(np.unique(values).tolist())
-        kept = [(n, one) for n, one in enumerate(found, self.last + 1) if n in there]
-        self.last += len(found)
-        self._describe(plane, kept)
+        pixels = plane.index(rows + window[0].start, columns + window[1].start)
+        self.layer.data_setitem(pixels, numbers[rows, columns])
+        kept = [one for one, it in zip(found, there, strict=True) if it]
+        self._describe(plane, list(enumerate(kept, self.last + 1)))
+        self.last += len(kept)
         return len(kept)
 
     def _describe(self, plane: Plane, found: list[tuple[int, Found]]) -> None:

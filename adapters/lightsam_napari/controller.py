@@ -20,6 +20,7 @@ from lightsam_napari.pixels import Contrast, Picture, channels, picture
 from lightsam_napari.preferences import Preferences
 from lightsam_napari.prompts import Prompts
 from lightsam_napari.session import Session
+from lightsam_napari.turns import Turns
 from lightsam_napari.worker import Deliver, Worker
 from lightsam_plugins.errors import InputError, LightSamError
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 _OF_CHANNELS = {"visible", "colormap", "inserted", "removed"}
-_POINTLESS = "This points at nothing: click on the object, inside of the image."
+_POINTLESS = "This points at nothing: begin with a click on the object, inside of the image."
+_TAKEN = "It is part of older objects, or nearly so: choose overwrite to replace them."
 
 
 class Controller:
@@ -41,9 +43,7 @@ class Controller:
 
     changed = Signal(description="Something that the panel shows is different.")
     message = Signal(str, description="One sentence for the user.")
-    busy = Signal(
-        str, int, int, description="A long job: its name, steps done, steps in all; 0 of 0 at its end."
-    )
+    busy = Signal(str, int, int, description="A long job: name, steps done, steps in all; 0 of 0 at its end.")
 
     def __init__(self, viewer: ViewerModel, deliver: Deliver, preferences: Preferences | None = None) -> None:
         self.preferences = preferences or Preferences()
@@ -53,6 +53,7 @@ class Controller:
         self.engine = Engine(self.models, self.preferences.cache_mb * 1_000_000, self._on_reading)
         self.batch = Batch(self)
         self.mouse = Mouse(self)
+        self.turns = Turns(self)
         self.hover = Hover(self, self.preferences.hover)
         self.session: Session | None = None
         self.protect, self.one_click, self.mix = True, False, False
@@ -60,8 +61,7 @@ class Controller:
         self.candidate: Found | None = None
         self._contrast: Contrast = "as shown"
         self._versions: dict[Image, int] = {}
-        self.extend_next = False  # the next click belongs to the object that was kept last
-        self._keep_next = False
+        self.extend_next = self._keep_next = False  # the next click, or mask, is of an object that is kept
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.layers.events.connect(self._on_layer)
         viewer.dims.events.point.connect(self._on_view)
@@ -167,11 +167,10 @@ class Controller:
     def discard(self) -> None:
         """Take the prompts of this plane away, and the candidate with them."""
         session, shown = self.require_session(), self.shown()
-        if shown is None:
-            return
-        session.prompts.restore(session.prompts.without(shown.plane, session.prompts.snapshot()))
-        session.step()
-        self.refresh()
+        if shown is not None:
+            session.prompts.restore(session.prompts.without(shown.plane, session.prompts.snapshot()))
+            session.step()
+            self.refresh()
 
     def refresh(self) -> None:
         """Find the object of the present prompts again; without prompts there is no candidate."""
@@ -191,6 +190,7 @@ class Controller:
         if known := self.engine.known(shown, prompts, self.granularity):
             self._on_found(shown, known)
             return
+        self.turns.asked = True
         self.submit("prompt", shown, prompts, self._on_found)
 
     def commit(self) -> None:
@@ -209,30 +209,25 @@ class Controller:
             self.message.emit(str(error))
             return
         session.preview.hide()
-        if not count:
-            self.message.emit("All of it belongs to other objects: choose overwrite to replace them.")
+        kept = f"Kept as object {session.highest}, score {found.score:.2f}."
+        self.message.emit(kept if count else _TAKEN)
         self.changed.emit()
 
-    def reopen(self) -> bool:
-        """Take the last object back to its prompts, to go on with them; whether there was one."""
-        return self.require_session().ends_with_object and self.undo()
-
     def undo(self) -> bool:
-        """Take one step back; whether there was one."""
-        return self._stepped(self.session is not None and self.session.undo())
+        """Take one step back; whether there was one. Where a click is an object at once, both are one step."""
+        return self._stepped(self.session is not None and self.session.undo(whole=self.one_click))
 
     def redo(self) -> bool:
         """Make the step again that was taken back last; whether there was one."""
-        return self._stepped(self.session is not None and self.session.redo())
+        return self._stepped(self.session is not None and self.session.redo(whole=self.one_click))
 
     def cancel(self) -> None:
         """Stop whatever is going on."""
         self.engine.wanted = ()  # no picture has this key
         self.worker.cancel()
+        self.turns.end()
         self.models.cancel()
-        self.busy.emit("", 0, 0)
-        self.message.emit("Stopped.")
-        self.changed.emit()
+        self._ended("Stopped.")
 
     def change_model(self, name: str, device: str, *, accept_licence: str | None = None) -> None:
         """Load another model beside the present one, and take it when it is there; see `Models.change`."""
@@ -242,7 +237,7 @@ class Controller:
             name,
             device,
             accept_licence=accept_licence,
-            failed=self._on_model_failed,
+            failed=self._ended,
             tell=lambda done, total: self.busy.emit(name, done, total),
         )
 
@@ -298,6 +293,7 @@ class Controller:
 
     def _clear(self, message: str) -> None:
         self.worker.cancel("prompt")
+        self.turns.end()
         self.candidate, self._keep_next = None, False
         if self.session is not None:
             self.session.preview.hide()
@@ -307,6 +303,8 @@ class Controller:
 
     def _on_edited(self) -> None:
         session = self.require_session()
+        if self.turns.defers():
+            return
         if self.extend_next:
             self.extend_next = False
             session.extend()
@@ -318,27 +316,25 @@ class Controller:
 
     def _on_found(self, shown: Picture, found: Found) -> None:
         session = self.session
-        if session is None or session.prompts.collect(shown.plane) != found.prompts:
+        if session is None or not self._shows(shown.key):
             return
-        if self.picture().key != shown.key:
+        if session.prompts.collect(shown.plane) != found.prompts:
             return
-        self.candidate = found
+        self.candidate, self.turns.asked = found, False
         session.preview.show(found.crop, shown.plane)
         self.message.emit(f"{found.crop[2].sum()} pixels, score {found.score:.2f} ({found.model}).")
         if self.one_click or self._keep_next:
             self.commit()
+            self.turns.next()
         self.changed.emit()
 
     def fail(self, error: Exception) -> None:
         """Tell what went wrong with a job."""
-        self.busy.emit("", 0, 0)
+        self.turns.end()
         self.candidate, self._keep_next = None, False
-        self.message.emit(
-            str(error) if isinstance(error, LightSamError) else f"{type(error).__name__}: {error}"
-        )
-        self.changed.emit()
+        self._ended(str(error) if isinstance(error, LightSamError) else f"{type(error).__name__}: {error}")
 
-    def _on_model_failed(self, text: str) -> None:
+    def _ended(self, text: str) -> None:
         self.busy.emit("", 0, 0)
         self.message.emit(text)
         self.changed.emit()
@@ -359,13 +355,17 @@ class Controller:
         """Another plane or another brightness is shown, perhaps: napari tells of much that changes neither."""
         if self.session is None:
             return
-        with suppress(LightSamError):
-            if self.picture().key == self.engine.wanted:
-                return
+        if self._shows(self.engine.wanted):
+            return
         self.candidate = None
         self.session.preview.hide()
         self.encode()
         self.refresh()
+
+    def _shows(self, key: object) -> bool:
+        with suppress(LightSamError):
+            return self.picture().key == key
+        return False
 
     def _on_layer(self, event: Any) -> None:
         """Something happened to a layer, of which the list of layers tells as well, or to the list."""
@@ -392,6 +392,7 @@ class Controller:
             return
         session, self.session = self.session, None
         self.worker.cancel()
+        self.turns.end()
         self.candidate, self._keep_next, self.engine.wanted = None, False, None
         session.prompts.edited.disconnect(self._on_edited)
         session.prompts.opened.disconnect(self._on_opened)

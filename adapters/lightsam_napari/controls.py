@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from qtpy.QtCore import QSignalBlocker
+from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton, QWidget
 
 
@@ -22,6 +23,9 @@ class Choice(QComboBox):
         self.setToolTip(tip)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(10)
+        self.setFocusPolicy(
+            Qt.FocusPolicy.TabFocus
+        )  # after a choice by the mouse keys still go to the canvas
         self._values: list[Any] = []
         self.activated.connect(lambda row: chosen(self._values[row]))
 
@@ -38,6 +42,11 @@ class Choice(QComboBox):
             rows = [row for row, value in enumerate(values) if value == current]
             self.setCurrentIndex(rows[0] if rows else -1)
 
+    def wheelEvent(self, event: QWheelEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Scroll the panel, of which this is a part, and choose nothing."""
+        if event is not None:
+            event.ignore()
+
     @property
     def value(self) -> Any:
         """What is chosen; None where nothing is."""
@@ -47,8 +56,6 @@ class Choice(QComboBox):
 
 def button(text: str, tip: str, clicked: Callable[[], Any], *, checkable: bool = False) -> QPushButton:
     """A button that never takes the keyboard from the canvas."""
-    from qtpy.QtCore import Qt
-
     made = QPushButton(text)
     made.setToolTip(tip)
     made.setCheckable(checkable)
@@ -59,8 +66,6 @@ def button(text: str, tip: str, clicked: Callable[[], Any], *, checkable: bool =
 
 def check(text: str, tip: str, toggled: Callable[[bool], None]) -> QCheckBox:
     """A check box."""
-    from qtpy.QtCore import Qt
-
     made = QCheckBox(text)
     made.setToolTip(tip)
     made.setFocusPolicy(Qt.FocusPolicy.NoFocus)

@@ -101,6 +101,11 @@ class Session:
         return count
 
     @property
+    def highest(self) -> int:
+        """The number of the object that was kept last; 0 before the first."""
+        return self._commits.last if self._commits else 0
+
+    @property
     def ends_with_object(self) -> bool:
         """Whether the last step was to keep an object."""
         step = self.history.last
@@ -114,19 +119,34 @@ class Session:
             points, polarities = old.points + now.points, old.polarities + now.polarities
             self.prompts.restore(replace(old, points=points, polarities=polarities))
 
-    def undo(self) -> bool:
-        """Take one step back; whether there was one."""
-        step = self.history.undo()
-        if step is not None:
-            self._go_to(step.before, step.highest and step.highest[0])
-        return step is not None
+    def undo(self, *, whole: bool = False) -> bool:
+        """Take one step back; whether there was one.
 
-    def redo(self) -> bool:
-        """Make the step again that was taken back last; whether there was one."""
+        Args:
+            whole: Together with an object go the prompts that it was made of.
+        """
+        step = self.history.undo()
+        if step is None:
+            return False
+        self._go_to(step.before, step.highest and step.highest[0])
+        last = self.history.last
+        if whole and step.before not in (step.after, Snapshot()) and last is not None and last.labels is None:
+            self.undo(whole=True)
+        return True
+
+    def redo(self, *, whole: bool = False) -> bool:
+        """Make the step again that was taken back last; whether there was one.
+
+        Args:
+            whole: Together with prompts comes the object that was made of them.
+        """
         step = self.history.redo()
-        if step is not None:
-            self._go_to(step.after, step.highest and step.highest[1])
-        return step is not None
+        if step is None:
+            return False
+        self._go_to(step.after, step.highest and step.highest[1])
+        if whole and step.labels is None:
+            self.redo(whole=True)
+        return True
 
     def forget(self, layer: Any) -> bool:
         """A layer was deleted: let go of it; whether it was one of this session's."""

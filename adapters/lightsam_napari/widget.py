@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from napari.utils import progress
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QLabel, QProgressBar, QScrollArea, QVBoxLayout, QWidget
-from superqt import QCollapsible
+from qtpy.QtWidgets import QGroupBox, QLabel, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
 from lightsam_napari.bridge import Bridge
 from lightsam_napari.canvas import let_go_of_buffers
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     import napari.viewer
 
 _SCROLL_BAR = 20  # pixels
+_NO_IMAGE = "Open an image first, yours or one of File > Open Sample."
 _HELLO = "Move the mouse over an object: its outline appears. Click to hold it, press N to keep it."
 
 
@@ -44,7 +44,7 @@ class LightSam(QScrollArea):
         self._working = False
         self.layers, self.prompts = LayersSection(controller), PromptSection(controller)
         self.batch, self.model = BatchSection(controller), ModelSection(controller)
-        self.status, self.progress = QLabel(_HELLO), QProgressBar()
+        self.status, self.progress = QLabel(_NO_IMAGE), QProgressBar()
         self.stop = button("Stop (K)", "Stop what is going on.", controller.cancel)
         self._lay_out()
         controller.changed.connect(self.refresh)
@@ -68,9 +68,8 @@ class LightSam(QScrollArea):
             section.refresh()
 
     def _lay_out(self) -> None:
-        keys = QCollapsible("Mouse and keys")
-        keys.addWidget(shortcuts())
-        keys.expand(animate=False)
+        keys = QGroupBox("Mouse and keys")
+        QVBoxLayout(keys).addWidget(shortcuts())
         self.status.setWordWrap(True)
         self.status.setMinimumHeight(36)
         self.progress.hide()
@@ -118,6 +117,7 @@ class LightSam(QScrollArea):
         if images:
             self.controller.image = active if active in images else images[-1]
             self.controller.mouse.use("click")
+            self._say(_HELLO)
 
     def _say(self, text: str) -> None:
         self.status.setText(text)

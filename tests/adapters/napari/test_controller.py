@@ -187,7 +187,10 @@ def test_a_click_beside_the_image_says_why_nothing_comes() -> None:
             b.controller.click(place, polarity)
             b.settle()
             assert b.controller.candidate is None
-            assert b.messages[-1] == "This points at nothing: click on the object, inside of the image."
+            assert (
+                b.messages[-1]
+                == "This points at nothing: begin with a click on the object, inside of the image."
+            )
             b.controller.discard()
 
 
@@ -252,10 +255,95 @@ def test_one_click_an_object_and_corrections_of_the_last() -> None:
         assert set(np.unique(b.label())) == {0, 1, 2}
 
         c.one_click = False
-        assert c.reopen()
+        assert c.undo()
         b.settle()
         assert set(np.unique(b.label())) == {0, 1}
         assert c.candidate.prompts.points == ((110.5, 50.5),)
+
+
+def test_one_click_an_object_is_taken_back_as_a_whole() -> None:
+    """Undo takes the object and its click, nothing is asked again; redo brings both."""
+    viewer = ViewerModel()
+    image = viewer.add_image(two_discs())
+    with bench(viewer) as b:
+        c = b.controller
+        c.image, c.one_click = image, True
+        for column in (40, 110):
+            c.click((50, column))
+            b.settle()
+        both = b.label().copy()
+
+        assert c.undo()
+        b.settle()
+        assert set(np.unique(b.label())) == {0, 1}
+        assert not c.session.prompts.snapshot().points
+        assert c.redo()
+        b.settle()
+        assert (b.label() == both).all()
+        assert c.undo()
+        assert c.undo()
+        b.settle()
+        assert not b.label().any()
+        assert not c.undo()
+
+
+def test_clicks_faster_than_the_model_are_an_object_each() -> None:
+    """With one click an object a second click waits until the first is an object, and a third until the second is."""
+    viewer = ViewerModel()
+    image = viewer.add_image(two_discs())
+    with bench(viewer) as b:
+        c = b.controller
+        c.image, c.one_click = image, True
+        for place in ((50, 40), (50, 110), (5, 5)):
+            c.click(place)
+        b.settle()
+        b.settle()
+        b.settle()
+
+        assert b.label()[50, 40] == 1
+        assert b.label()[50, 110] == 2
+        assert len(c.labels.features) == 3 or not b.label()[5, 5]
+
+
+def test_an_answer_that_comes_in_a_view_of_three_dimensions_is_dropped() -> None:
+    """Where no plane is shown any more, and napari has not said so yet, an answer is no candidate and no error."""
+    viewer = ViewerModel()
+    image = viewer.add_image(two_discs())
+    with bench(viewer) as b:
+        c = b.controller
+        c.image = image
+        c.click((50, 40))
+        with viewer.dims.events.ndisplay.blocker():
+            viewer.dims.ndisplay = 3
+        b.settle()
+        assert c.candidate is None
+
+        viewer.dims.ndisplay = 2
+        b.settle()
+        assert c.candidate is None or c.candidate.prompts.points == ((40.5, 50.5),)
+
+
+def test_crumbs_beside_older_objects_are_no_objects() -> None:
+    """Of an object that was kept already nothing is added when it is found again a little larger."""
+    viewer = ViewerModel()
+    image = viewer.add_image(plane())
+    labels = viewer.add_labels(np.zeros((120, 160), np.int32))
+    with bench(viewer) as b:
+        c = b.controller
+        c.image, c.labels = image, labels
+        c.click((50, 90))
+        b.settle()
+        c.commit()
+        assert b.messages[-1].startswith("Kept as object 1, score 0.")
+        labels.data[labels.data.nonzero()[0].min()] = 0  # its first row
+        before = labels.data.copy()
+        c.click((50, 90))
+        b.settle()
+        c.commit()
+
+        assert (labels.data == before).all()
+        assert len(labels.features) == 1
+        assert b.messages[-1].startswith("It is part of older objects")
 
 
 def test_older_objects_are_protected_unless_asked() -> None:

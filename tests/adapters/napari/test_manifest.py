@@ -111,11 +111,11 @@ def test_coco_has_each_object_with_its_score(tmp_path: Path) -> None:
 
 
 def test_coco_of_a_stack_has_an_image_a_plane(tmp_path: Path) -> None:
-    """Planes with objects are images of their own, named by their index; empty ones are left out."""
+    """Planes with objects are images of their own, named by their index; empty ones are left out. A name gets .json."""
     labels = np.zeros((4, 8, 8), np.uint8)
     labels[1, 2:4, 2:4], labels[3, 0, 0] = 5, 5
 
-    write_coco(str(tmp_path / "a.json"), labels, {"name": "z"})
+    assert write_coco(str(tmp_path / "a"), labels, {"name": "z"}) == [str(tmp_path / "a.json")]
 
     content = json.loads((tmp_path / "a.json").read_text("utf-8"))
     assert [image["file_name"] for image in content["images"]] == ["z[1]", "z[3]"]

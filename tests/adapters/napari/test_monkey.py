@@ -190,5 +190,5 @@ def test_opening_and_closing_leaves_nothing() -> None:
             b.controller.image = image
             b.controller.click((50, 90))
     assert callbacks(viewer) == before
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # those of earlier tests may have ended meanwhile
     assert list(viewer.layers) == [image]
