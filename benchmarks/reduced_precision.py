@@ -16,27 +16,22 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 import lightsam_plugins as ls
+from lightsam_plugins.evaluation.shapes import box_of, deepest, iou
 from training.holdout import Case, microscopy, photos
 from training.sources import Sources
 
 
 def prompts(case: Case) -> Iterator[tuple[str, dict[str, Any]]]:
     """Boxes of all objects, and a click in the middle of each."""
-    rows = [np.argwhere(mask) for mask in case.masks]
-    corners = [(*where.min(0)[::-1], *(where.max(0) + 1)[::-1]) for where in rows]
-    yield "box", {"boxes": np.array(corners, np.float64)}
-    deepest = [ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] for mask in case.masks]
-    clicks = [np.unravel_index(depth.argmax(), depth.shape)[::-1] for depth in deepest]
-    yield "1 click", {"points": np.array(clicks, np.float64)[:, None] + 0.5}
+    yield "box", {"boxes": [box_of(mask) for mask in case.masks]}
+    yield "1 click", {"points": [[deepest(mask)[1]] for mask in case.masks]}
 
 
-def ious(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """(N,) of two stacks of masks; 1 where both are empty."""
-    union = (a | b).sum((1, 2))
-    return np.where(union, (a & b).sum((1, 2)) / np.maximum(union, 1), 1.0)
+def ious(answers: npt.NDArray[np.bool_], wanted: npt.NDArray[np.bool_]) -> list[float]:
+    """Of each mask with its counterpart."""
+    return [iou(*pair) for pair in zip(answers, wanted, strict=True)]
 
 
 def main() -> None:
@@ -67,7 +62,7 @@ def main() -> None:
                 right = usual.segment(case.image, **given).dense()
                 for name, model in reduced.items():
                     masks = model.segment(case.image, **given).dense()
-                    rows = np.stack([ious(masks, right), ious(right, truth), ious(masks, truth)])
+                    rows = np.array([ious(masks, right), ious(right, truth), ious(masks, truth)])
                     found.setdefault(f"{title}, {kind}, {name}", []).append(rows)
         for what, parts in found.items():
             same, before, after = np.concatenate(parts, axis=1)

@@ -23,9 +23,8 @@ class Choice(QComboBox):
         self.setToolTip(tip)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(10)
-        self.setFocusPolicy(
-            Qt.FocusPolicy.TabFocus
-        )  # after a choice by the mouse keys still go to the canvas
+        # After a choice by the mouse keys go to the canvas as before.
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._values: list[Any] = []
         self.activated.connect(lambda row: chosen(self._values[row]))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,45 +40,39 @@ def cases(folder: Path) -> Iterator[Case]:
 
 
 def whole_call(
-    official: object, ours: ls.Segmenter, count: int, size: tuple[int, int], bar: float | None
+    official: Any, ours: ls.Segmenter, count: int, size: tuple[int, int], bar: float | None
 ) -> Case:
     """Boxes on an image as an array, encoding included, to masks of its size."""
     image, asked = photo(*size), boxes(count, *size)
     reverse = np.ascontiguousarray(image[..., ::-1])
-
-    def theirs() -> npt.NDArray[np.bool_]:
-        result = official(reverse, bboxes=asked.tolist(), device="cpu", verbose=False)[0]  # type: ignore[operator]
-        masks: npt.NDArray[np.bool_] = result.masks.data.numpy() > 0
-        return masks
-
-    def work() -> ls.Masks:
-        masks = ours.segment(image, boxes=asked)
-        masks.crops()
-        return masks
-
     plural = "box" if count == 1 else "boxes"
-    name = f"whole call, {count} {plural}, {size[0]}x{size[1]}, mobilesam"
-    return Case(
-        name, bar, theirs, work, lambda: (theirs(), work().dense()), 0.1, rounds=5 if count == 1 else 2
+    work = f"whole call, {count} {plural}, {size[0]}x{size[1]}, mobilesam"
+    predict = partial(official, reverse, bboxes=asked.tolist(), device="cpu", verbose=False)
+    return boxes_to_masks(
+        work, bar, predict, partial(ours.segment, image, boxes=asked), 5 if count == 1 else 2
     )
 
 
-def decoding(official: object, ours: ls.Segmenter, count: int, size: tuple[int, int], bar: float) -> Case:
+def decoding(official: Any, ours: ls.Segmenter, count: int, size: tuple[int, int], bar: float) -> Case:
     """Boxes on an image that both have encoded, to masks of its size."""
     image, asked = photo(*size), boxes(count, *size)
-    predictor = official.predictor  # type: ignore[attr-defined] # there after the first call
+    predictor = official.predictor  # there after the first call
     predictor.args.conf = -1e9  # of which it drops masks by their rating, random here
     predictor.set_image(np.ascontiguousarray(image[..., ::-1]))
-    encoded = ours.embed(image)
+    work = f"{count} boxes to masks, {size[0]}x{size[1]}, mobilesam"
+    predict = partial(predictor, bboxes=asked.tolist())
+    return boxes_to_masks(work, bar, predict, partial(ours.segment, ours.embed(image), boxes=asked), 3)
+
+
+def boxes_to_masks(
+    work: str, bar: float | None, predict: Callable[[], Any], segment: Callable[[], ls.Masks], rounds: int
+) -> Case:
+    """Ultralytics' full-size masks beside our crops."""
 
     def theirs() -> npt.NDArray[np.bool_]:
-        masks: npt.NDArray[np.bool_] = predictor(bboxes=asked.tolist())[0].masks.data.numpy() > 0
+        masks: npt.NDArray[np.bool_] = predict()[0].masks.data.numpy() > 0
         return masks
 
-    def work() -> ls.Masks:
-        masks = ours.segment(encoded, boxes=asked)
-        masks.crops()
-        return masks
-
-    name = f"{count} boxes to masks, {size[0]}x{size[1]}, mobilesam"
-    return Case(name, bar, theirs, work, lambda: (theirs(), work().dense()), 0.1, rounds=3)
+    return Case(
+        work, bar, theirs, lambda: segment().crops(), lambda: (theirs(), segment().dense()), 0.1, rounds
+    )

@@ -68,6 +68,16 @@ def bench(viewer: ViewerModel, preferences: Preferences | None = None) -> Iterat
 
 
 @contextmanager
+def opened(pixels: Any) -> Iterator[Bench]:
+    """A bench on an image of these pixels, which is chosen."""
+    viewer = ViewerModel()
+    image = viewer.add_image(pixels)
+    with bench(viewer) as made:
+        made.controller.image = image
+        yield made
+
+
+@contextmanager
 def clicked_in_stack() -> Iterator[Bench]:
     """A bench that shows the disc of a stack, which was clicked and found."""
     viewer = ViewerModel()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench import bench, clicked_in_stack
+from bench import bench, clicked_in_stack, opened
 from discs import CASES, RADIUS, disc, iou, plane, rectangle, two_discs
 from napari.components import ViewerModel
 
@@ -206,11 +206,8 @@ def test_events_that_change_nothing_keep_the_candidate() -> None:
 
 def test_undo_and_redo_of_prompts_and_objects() -> None:
     """Steps go back one by one: object, second click, first click; and forth again, table and pixels included."""
-    viewer = ViewerModel()
-    image = viewer.add_image(two_discs())
-    with bench(viewer) as b:
+    with opened(two_discs()) as b:
         c = b.controller
-        c.image = image
         c.click((50, 40))
         c.click((55, 45))
         b.settle()
@@ -244,11 +241,9 @@ def test_undo_and_redo_of_prompts_and_objects() -> None:
 
 def test_one_click_an_object_and_corrections_of_the_last() -> None:
     """With one click an object, two clicks are two objects; taken back, the last one goes on with its prompts."""
-    viewer = ViewerModel()
-    image = viewer.add_image(two_discs())
-    with bench(viewer) as b:
+    with opened(two_discs()) as b:
         c = b.controller
-        c.image, c.one_click = image, True
+        c.one_click = True
         for column in (40, 110):
             c.click((50, column))
             b.settle()
@@ -263,11 +258,9 @@ def test_one_click_an_object_and_corrections_of_the_last() -> None:
 
 def test_one_click_an_object_is_taken_back_as_a_whole() -> None:
     """Undo takes the object and its click, nothing is asked again; redo brings both."""
-    viewer = ViewerModel()
-    image = viewer.add_image(two_discs())
-    with bench(viewer) as b:
+    with opened(two_discs()) as b:
         c = b.controller
-        c.image, c.one_click = image, True
+        c.one_click = True
         for column in (40, 110):
             c.click((50, column))
             b.settle()
@@ -289,11 +282,9 @@ def test_one_click_an_object_is_taken_back_as_a_whole() -> None:
 
 def test_clicks_faster_than_the_model_are_an_object_each() -> None:
     """With one click an object a second click waits until the first is an object, and a third until the second is."""
-    viewer = ViewerModel()
-    image = viewer.add_image(two_discs())
-    with bench(viewer) as b:
+    with opened(two_discs()) as b:
         c = b.controller
-        c.image, c.one_click = image, True
+        c.one_click = True
         for place in ((50, 40), (50, 110), (5, 5)):
             c.click(place)
         b.settle()
@@ -307,18 +298,15 @@ def test_clicks_faster_than_the_model_are_an_object_each() -> None:
 
 def test_an_answer_that_comes_in_a_view_of_three_dimensions_is_dropped() -> None:
     """Where no plane is shown any more, and napari has not said so yet, an answer is no candidate and no error."""
-    viewer = ViewerModel()
-    image = viewer.add_image(two_discs())
-    with bench(viewer) as b:
+    with opened(two_discs()) as b:
         c = b.controller
-        c.image = image
         c.click((50, 40))
-        with viewer.dims.events.ndisplay.blocker():
-            viewer.dims.ndisplay = 3
+        with b.viewer.dims.events.ndisplay.blocker():
+            b.viewer.dims.ndisplay = 3
         b.settle()
         assert c.candidate is None
 
-        viewer.dims.ndisplay = 2
+        b.viewer.dims.ndisplay = 2
         b.settle()
         assert c.candidate is None or c.candidate.prompts.points == ((40.5, 50.5),)
 

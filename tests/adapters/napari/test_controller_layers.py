@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench import bench, clicked_in_stack
+from bench import bench, clicked_in_stack, opened
 from discs import MIDDLE, iou, look_at, plane, rectangle, stack, two_discs
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points, Shapes
@@ -116,11 +116,8 @@ def test_the_ground_is_no_object(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_everything_can_be_stopped_and_answers_clicks_meanwhile() -> None:
     """A click during everything mode is answered before it ends, and cancelling leaves no object behind."""
-    viewer = ViewerModel()
-    image = viewer.add_image(two_discs())
-    with bench(viewer) as b:
+    with opened(two_discs()) as b:
         c = b.controller
-        c.image = image
         b.settle()
         c.batch.everything()
         b.settle(lambda: any(name == "everything" and done for name, done, _ in b.steps))
@@ -135,11 +132,8 @@ def test_everything_can_be_stopped_and_answers_clicks_meanwhile() -> None:
 
 def test_layers_may_go_at_any_moment() -> None:
     """Prompts, candidate and output are made again after they were deleted; without the image nothing is left."""
-    viewer = ViewerModel()
-    image = viewer.add_image(two_discs())
-    with bench(viewer) as b:
+    with opened(two_discs()) as b:
         c = b.controller
-        c.image = image
         for layer in (lambda: c.session.prompts.points, lambda: c.session.preview.layer, lambda: c.labels):
             c.click((50, 40))
             b.settle()
@@ -147,14 +141,14 @@ def test_layers_may_go_at_any_moment() -> None:
                 c.commit()
                 c.click((50, 110))
                 b.settle()
-            viewer.layers.remove(layer())
+            b.viewer.layers.remove(layer())
             b.settle()
         c.click((50, 40))
-        viewer.layers.remove(image)  # while the model works
+        b.viewer.layers.remove(c.image)  # while the model works
         b.settle()
         assert c.image is None
         assert c.candidate is None
-        assert [type(layer) for layer in viewer.layers] == []
+        assert [type(layer) for layer in b.viewer.layers] == []
         with pytest.raises(
             InputError, match="no image is chosen: expected an image layer. Open an image first."
         ):
@@ -255,11 +249,8 @@ def test_wrong_outputs_are_refused_with_the_next_step() -> None:
 
 def test_a_painted_stroke_is_a_step_of_its_own() -> None:
     """Undo goes back over the user's own brush, too, and the next object has a new number."""
-    viewer = ViewerModel()
-    image = viewer.add_image(two_discs())
-    with bench(viewer) as b:
+    with opened(two_discs()) as b:
         c = b.controller
-        c.image = image
         c.click((50, 40))
         b.settle()
         c.commit()
