@@ -16,7 +16,7 @@ from lightsam_plugins.errors import InputError, OptionError
 from lightsam_plugins.everything_join import Part, onto_frame
 from lightsam_plugins.images import load_image
 from lightsam_plugins.masks import NOWHERE, Masks
-from lightsam_plugins.prompt_arrays import read_boxes
+from lightsam_plugins.prompt_arrays import check_boxes
 from lightsam_plugins.transforms import frame_for
 from lightsam_plugins.types import LOW_RES, BoolArray, Frame
 
@@ -65,17 +65,16 @@ def segment_boxes(
 
     Raises:
         InputError: Not one array of boxes an image.
-        OptionError: `tile` is no whole number of at least 64.
+        OptionError: See `check_tile`.
         PromptError: A box with NaN, or inverted.
         ImageError: An image cannot be read.
     """
     if len(images) != len(boxes):
         raise InputError("boxes", expected=f"{len(images)} arrays, one an image", got=f"{len(boxes)}")
-    if tile is not None and (isinstance(tile, bool) or not isinstance(tile, int) or tile < 64):
-        raise OptionError("tile", expected="a whole number >= 64, in pixels", got=repr(tile))
+    check_tile(tile)
     pixels = [load_image(image) for image in images]
     frames = [frame_for(image, side=model.spec.prompt_side, fit=model.spec.fit) for image in pixels]
-    corners = [_corners(one, frame) for one, frame in zip(boxes, frames, strict=True)]
+    corners = [check_boxes(one, empty=True) for one in boxes]
     gone = [_gone(one, frame) for one, frame in zip(corners, frames, strict=True)]
     parts: list[list[tuple[npt.NDArray[np.intp], Masks]]] = [[] for _ in images]
     jobs = [
@@ -96,17 +95,20 @@ def segment_boxes(
     ]
 
 
-def _corners(boxes: ArrayLike, frame: Frame) -> npt.NDArray[np.float64]:
-    array = np.asarray(boxes, np.float64)
-    # Whatever has another shape is read, or refused, as a user's prompt.
-    return array if array.ndim == 2 and array.shape[1] == 4 else read_boxes(boxes, frame).astype(np.float64)
+def check_tile(tile: int | None) -> None:
+    """Check the side of tiles.
+
+    Raises:
+        OptionError: It is no whole number of at least 64, nor None.
+    """
+    if tile is not None and (isinstance(tile, bool) or not isinstance(tile, int) or tile < 64):
+        raise OptionError("tile", expected="a whole number >= 64, in pixels", got=repr(tile))
 
 
 def _gone(boxes: npt.NDArray[np.float64], frame: Frame) -> BoolArray:
-    """Which boxes have no area inside the image; NaN and inverted ones are left for the segmenter to refuse."""
+    """Which boxes have no area inside the image."""
     clipped = np.clip(boxes, 0, np.tile((frame.width, frame.height), 2))
-    ordered = (boxes[:, :2] <= boxes[:, 2:]).all(axis=1)
-    return np.asarray(ordered & (clipped[:, 2:] <= clipped[:, :2]).any(axis=1))
+    return np.asarray((clipped[:, 2:] <= clipped[:, :2]).any(axis=1))
 
 
 def _windows(
@@ -118,7 +120,7 @@ def _windows(
     """
     whole = max(frame.height, frame.width)
     side = tile or (HUGE // 2 if whole > HUGE else whole)
-    if not len(rows) or side >= whole or not np.isfinite(boxes).all():
+    if not len(rows) or side >= whole:
         if len(rows):
             yield (0, 0, frame.width, frame.height), rows
         return

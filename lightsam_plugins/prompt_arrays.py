@@ -30,7 +30,7 @@ _LABELS = "1 (foreground), 0 (background) or -1 (padding)"
 class Clicks:
     """(N, P, 2) points in pixels of the image and their (N, P) labels; `free` fits any number of objects."""
 
-    points: FloatArray
+    points: npt.NDArray[np.floating]
     labels: IntArray
     free: bool = False
 
@@ -61,8 +61,12 @@ def first_row(mask: BoolArray) -> int | None:
     return int(rows[0]) if rows.size else None
 
 
-def read_boxes(value: ArrayLike, frame: Frame) -> FloatArray:
-    """Check boxes and clip them to the image: (N, 4) float32 ``xyxy`` in pixels of the image."""
+def check_boxes(value: ArrayLike, *, empty: bool = False) -> npt.NDArray[np.float64]:
+    """Check what can be told of boxes without their image: (N, 4) float64 ``xyxy``; `empty` ones may be allowed."""
+    if hasattr(value, "xyxy"):
+        raise PromptError(
+            "boxes in an object", expected="(N, 4)", got=type(value).__name__, hint="Pass its .xyxy."
+        )
     array = _array(value, "boxes")
     if array.shape in ((0,), (4,)):
         array = array.reshape(-1, 4)
@@ -81,13 +85,20 @@ def read_boxes(value: ArrayLike, frame: Frame) -> FloatArray:
             got=f"{corners[row].tolist()}",
             hint="Leave the object out, or find where the number comes from.",
         )
-    if (row := first_row(corners[:, 2:] <= corners[:, :2])) is not None:
+    wrong = corners[:, 2:] < corners[:, :2] if empty else corners[:, 2:] <= corners[:, :2]
+    if (row := first_row(wrong)) is not None:
         raise PromptError(
-            f"box {row} is empty or inverted",
-            expected="x0 < x1 and y0 < y1",
+            f"box {row} is {'' if empty else 'empty or '}inverted",
+            expected="x0 <= x1 and y0 <= y1" if empty else "x0 < x1 and y0 < y1",
             got=f"{corners[row].tolist()}",
             hint="Boxes are x0, y0, x1, y1, not x, y, width, height.",
         )
+    return corners
+
+
+def read_boxes(value: ArrayLike, frame: Frame) -> FloatArray:
+    """Check boxes and clip them to the image: (N, 4) float32 ``xyxy`` in pixels of the image."""
+    corners = check_boxes(value)
     limit = (frame.width, frame.height) * 2
     clipped = np.clip(corners, 0, limit)
     if (row := first_row(clipped[:, 2:] <= clipped[:, :2])) is not None:
@@ -100,8 +111,8 @@ def read_boxes(value: ArrayLike, frame: Frame) -> FloatArray:
     return clipped.astype(np.float32)
 
 
-def read_clicks(points: ArrayLike | None, labels: ArrayLike | None, frame: Frame) -> Clicks:
-    """Check points with their labels and clip those near the image to it; what is padded lies at (0, 0)."""
+def check_clicks(points: ArrayLike | None, labels: ArrayLike | None) -> Clicks:
+    """Check what can be told of points and their labels without their image; what is padded lies at (0, 0)."""
     if points is None:
         if labels is not None:
             raise PromptError("point_labels without points", hint="Pass points=[[x, y], ...] as well.")
@@ -131,6 +142,13 @@ def read_clicks(points: ArrayLike | None, labels: ArrayLike | None, frame: Frame
             got=f"{xy[row].tolist()}",
             hint="Places that hold no click are marked by label -1.",
         )
+    return Clicks(xy, kinds, free)
+
+
+def read_clicks(points: ArrayLike | None, labels: ArrayLike | None, frame: Frame) -> Clicks:
+    """Check points with their labels and clip those near the image to it; what is padded lies at (0, 0)."""
+    clicks = check_clicks(points, labels)
+    xy = clicks.points
     clipped = np.clip(xy, 0, (frame.width, frame.height))
     reach = max(_NEAR_PIXELS, round(_NEAR * max(frame.width, frame.height)))
     if (row := first_row(far := (np.abs(xy - clipped) > reach).any(axis=-1))) is not None:
@@ -140,7 +158,7 @@ def read_clicks(points: ArrayLike | None, labels: ArrayLike | None, frame: Frame
             got=f"{xy[row][far[row]][0].tolist()}",
             hint="Clicks are in pixels of the original image, not of a resized one.",
         )
-    return Clicks(clipped.astype(np.float32), kinds, free)
+    return Clicks(clipped.astype(np.float32), clicks.labels, clicks.free)
 
 
 def _labels(labels: ArrayLike | None, shape: tuple[int, ...]) -> IntArray:

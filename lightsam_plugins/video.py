@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from lightsam_plugins.adapter_arguments import check_model, check_stream, turned
 from lightsam_plugins.boxes import box_areas
 from lightsam_plugins.errors import InputError, OptionError
 from lightsam_plugins.images import load_image
@@ -86,17 +87,22 @@ class VideoSegmenter:
         model: The model; it has to take boxes.
         patience: Frames after which an object that is not found is forgotten.
         mask_prompt: Prompt with the last mask besides the box. Better or worse, by the model: see docs/video.md.
+        bgr: Arrays are BGR, as OpenCV reads them; RGB otherwise. PIL images and files know their colours.
 
     Raises:
+        InputError: No model.
         OptionError: `patience` is below 1, or the model takes no mask and should.
     """
 
-    def __init__(self, model: Segmenter, *, patience: int = 100, mask_prompt: bool = False) -> None:
+    def __init__(
+        self, model: Segmenter, *, patience: int = 100, mask_prompt: bool = False, bgr: bool = False
+    ) -> None:
+        check_model(model)
         if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
             raise OptionError("patience", expected="a whole number of frames >= 1", got=repr(patience))
         if mask_prompt and "mask" not in model.spec.prompts:
             raise OptionError(f"mask_prompt: {model.name} takes no mask", expected="False", got="True")
-        self.model, self.patience, self.mask_prompt = model, patience, mask_prompt
+        self.model, self.patience, self.mask_prompt, self.bgr = model, patience, mask_prompt, bgr
         self._objects: list[Object] = []
         self._pending: list[Pending] = []
         self._next_id = self._index = 0
@@ -115,7 +121,7 @@ class VideoSegmenter:
         point_labels: ArrayLike | None = None,
         masks: ArrayLike | None = None,
     ) -> list[int]:
-        """Follow more objects from the next frame on; the prompts are in its pixels, and checked by `step`.
+        """Follow more objects from the next frame on; whether the prompts, in its pixels, fit it is told by `step`.
 
         Args:
             boxes: (N, 4) or (4,) ``xyxy``.
@@ -127,43 +133,51 @@ class VideoSegmenter:
             N numbers, which no other object of this video has had.
 
         Raises:
-            PromptError: No prompt, or an array whose shape tells no number of objects.
+            PromptError: No prompt, or one that fits no image: of another shape, with NaN, an inverted box.
         """
         pending = Pending.of(self._next_id, boxes, points, point_labels, masks)
         self._next_id += len(pending.ids)
         self._pending.append(pending)
         return pending.ids
 
-    def remove(self, identity: int) -> None:
-        """Follow an object no longer.
+    def remove(self, identities: int | Iterable[int]) -> None:
+        """Follow some objects no longer.
+
+        Args:
+            identities: A number of `add`, or several.
 
         Raises:
-            InputError: No object of that number is followed.
+            InputError: No object of such a number is followed; then all others are, still.
         """
-        if identity not in self.ids:
+        gone = set(identities) if isinstance(identities, Iterable) else {identities}
+        for identity in gone.difference(self.ids):
             raise InputError(
                 f"no object {identity} is followed",
                 expected=f"one of {self.ids}",
                 hint="Objects that were not found for long are forgotten; see `patience`.",
             )
-        self._objects = [one for one in self._objects if one.identity != identity]
-        self._pending = [group.without(identity) for group in self._pending]
+        self._objects = [one for one in self._objects if one.identity not in gone]
+        self._pending = [group.without(gone) for group in self._pending]
 
     def run(self, frames: Iterable[ImageLike]) -> Iterator[VideoFrame]:
-        """`step` for each frame of a stream, one at a time."""
-        return map(self.step, frames)
+        """`step` for each frame of a stream, one at a time.
+
+        Raises:
+            ImageError: `frames` is a file or a single image; each frame's own errors are those of `step`.
+        """
+        return map(self.step, check_stream(frames))
 
     def step(self, image: ImageLike) -> VideoFrame:
         """Find all objects in the next frame.
 
         Args:
-            image: RGB, as in `Segmenter.embed`; its size may change from frame to frame.
+            image: As in `Segmenter.embed`, or BGR by `bgr`; its size may change from frame to frame.
 
         Raises:
             ImageError: It cannot be read; nothing is forgotten, and the next frame may follow.
             PromptError: A prompt of `add` that does not fit; it is dropped.
         """
-        pixels = load_image(image)
+        pixels = load_image(turned(image, bgr=self.bgr))
         pending, self._pending = self._pending, []
         if not self._objects and not any(group.ids for group in pending):
             spec = self.model.spec

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from lightsam_plugins.errors import PromptError
 from lightsam_plugins.mask_prompts import rough_logits
+from lightsam_plugins.prompt_arrays import check_boxes, check_clicks
 
 if TYPE_CHECKING:
     from lightsam_plugins.masks import Masks
@@ -41,13 +42,17 @@ class Pending:
         """Number the objects of some prompts from `first` on.
 
         Raises:
-            PromptError: No prompt, or rows of different lengths.
+            PromptError: No prompt, or one that fits no image.
         """
         given = {"boxes": boxes, "points": points, "point_labels": point_labels, "masks": masks}
         prompts = {name: value for name, value in given.items() if value is not None}
         name = next((name for name in _ONE if name in prompts), None)
         if name is None:
             raise PromptError("no prompt", expected="boxes, points or masks", hint="Say what to follow.")
+        if boxes is not None:
+            check_boxes(boxes)
+        if points is not None or point_labels is not None:
+            check_clicks(points, point_labels)
         try:
             shape = np.shape(prompts[name])
         except ValueError as error:
@@ -55,9 +60,9 @@ class Pending:
         count = 1 if len(shape) == _ONE[name] and shape != (0,) else shape[0] if shape else 0
         return cls(range(first, first + count), prompts)
 
-    def without(self, identity: int) -> Pending:
-        """The same without an object."""
-        return replace(self, all_ids=[None if one == identity else one for one in self.all_ids])
+    def without(self, identities: Container[int | None]) -> Pending:
+        """The same without some objects."""
+        return replace(self, all_ids=[None if one in identities else one for one in self.all_ids])
 
     def segment(self, model: Segmenter, embedding: Embedding) -> Masks:
         """One mask for each of `ids`.

@@ -52,6 +52,7 @@ class Run:
     scale: float
     init: Path | None = None
     photos: float | None = None
+    rate: float | None = None
 
 
 def stage(progress: float, *, warm: bool) -> tuple[int, int]:
@@ -206,6 +207,7 @@ class Trainer:
     def update(self, progress: float, side: int, images: int) -> tuple[float, float]:
         """One step on `images` views of `side` pixels; returns the loss and the IoU of the first round."""
         highest, warmup = (RATE, WARMUP) if self.run.init is None else (WARM_RATE, WARM_WARMUP)
+        highest = self.run.rate or highest
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(progress, self.step, highest, warmup)
         loss, reached = forward(self.model, self.pool.batch(images, side), self.generator, self.run.device)
@@ -243,6 +245,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="factor on the images a step")
     parser.add_argument("--init", type=Path, help="go on from shipped weights, in a new folder")
     parser.add_argument("--photos", type=float, help="share of photos, in place of the pool's own")
+    parser.add_argument("--rate", type=float, help="highest learning rate, in place of the usual one")
     settings = Run(**vars(parser.parse_args()))
     settings.out.mkdir(parents=True, exist_ok=True)
     if settings.ranks > 1:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import lightsam_plugins as ls
+from lightsam_plugins.adapter_arguments import as_model
 from lightsam_plugins.box_masks import segment_boxes
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class LightSAMMaskGenerator(MaskGenerator):
     """
 
     def __init__(self, model: str | ls.Segmenter = "nano", **options: Any) -> None:
-        self.model = ls.load(model, **options) if isinstance(model, str) else model
+        self.model = as_model(model, options)
 
     def generate(self, frame: np.ndarray, tracklets: Sequence[TrackletSnapshot]) -> MaskOutput:
         """One mask a tracklet, in their order; the confidence of a mask is its predicted IoU.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias, Unpack, cast, overload
+from typing import Any, TypeAlias, Unpack, overload
 
 import numpy as np
 import supervision as sv
 
 import lightsam_plugins as ls
-from lightsam_plugins.box_masks import segment_boxes
+from lightsam_plugins.adapter_arguments import as_lists, as_model, check_options, turned
+from lightsam_plugins.box_masks import check_tile, segment_boxes
 from lightsam_plugins.everything_options import EverythingKeywords
 from lightsam_plugins.mask_prompts import crop_logits, rough_logits
 from lightsam_plugins.text import read_texts
@@ -40,7 +41,8 @@ class LightSAM:
         tile: int | None = None,
         **options: Any,
     ) -> None:
-        self.model = ls.load(model, **options) if isinstance(model, str) else model
+        check_tile(tile)
+        self.model = as_model(model, options, own=("bgr", "dense", "tile"))
         self.bgr, self.dense, self.tile = bgr, dense, tile
 
     @overload
@@ -68,22 +70,17 @@ class LightSAM:
             A box that has left the frame has a mask without pixels, of score 0.
 
         Raises:
-            lightsam_plugins.InputError: Frames and detections that do not match, boxes with NaN, or no image.
+            lightsam_plugins.InputError: Frames and detections that do not match, boxes with NaN or inverted ones, or
+                no image.
         """
-        if isinstance(detections, sv.Detections):
-            return self.refine([cast("ImageLike", frame)], [detections], bgr=bgr)[0]
-        if not isinstance(frame, list | tuple):
-            raise ls.InputError(
-                "several detections of one frame",
-                expected="a list of frames, one each",
-                got=type(frame).__name__,
-                hint="Join them by sv.Detections.merge(detections).",
-            )
-        frames = [self._rgb(one, bgr) for one in frame]
-        found = segment_boxes(self.model, frames, [one.xyxy for one in detections], tile=self.tile)
-        return [
-            self._filled(one.select(slice(None)), masks) for one, masks in zip(detections, found, strict=True)
+        hint = "Boxes alone: predict(frame, boxes=boxes)."
+        frames, before, several = as_lists(frame, detections, sv.Detections, hint)
+        images = [turned(one, bgr=self.bgr if bgr is None else bgr) for one in frames]
+        found = segment_boxes(self.model, images, [one.xyxy for one in before], tile=self.tile)
+        after = [
+            self._filled(one.select(slice(None)), masks) for one, masks in zip(before, found, strict=True)
         ]
+        return after if several else after[0]
 
     def predict(
         self,
@@ -120,10 +117,12 @@ class LightSAM:
             lightsam_plugins.InputError: An image, a prompt or an option that cannot be used.
         """
         prompts = {"boxes": boxes, "points": points, "point_labels": point_labels, "masks": masks}
+        check_options(options, prompts | {"text": text})
         given = {name: value for name, value in prompts.items() if value is not None}
+        swap = self.bgr if bgr is None else bgr
         if not isinstance(frame, list | tuple):
             return self._predict(
-                [self._rgb(cast("ImageLike", frame), bgr)], {n: [v] for n, v in given.items()}, text, options
+                [turned(frame, bgr=swap)], {n: [v] for n, v in given.items()}, text, options
             )[0]
         for name, value in given.items():
             if len(value) != len(frame):
@@ -133,7 +132,7 @@ class LightSAM:
                     got=f"{len(value)}",
                     hint=f"Repeat what all frames share: {name}=[{name}] * len(frames).",
                 )
-        return self._predict([self._rgb(one, bgr) for one in frame], given, text, options)
+        return self._predict([turned(one, bgr=swap) for one in frame], given, text, options)
 
     def _predict(
         self, frames: list[Any], given: dict[str, Any], text: Any, options: EverythingKeywords
@@ -169,10 +168,6 @@ class LightSAM:
         detections.mask = masks.dense() if self.dense else compact_mask(masks.crops(), masks.size)
         detections.data |= {"mask_score": masks.scores, "stability": masks.stability}
         return detections
-
-    def _rgb(self, frame: ImageLike, bgr: bool | None) -> Any:
-        swap = (self.bgr if bgr is None else bgr) and isinstance(frame, np.ndarray) and frame.ndim == 3
-        return frame[..., 2::-1] if swap else frame  # type: ignore[index]
 
 
 def _detections(masks: ls.Masks, names: Sequence[str] | None = None) -> sv.Detections:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ultralytics.cfg import DEFAULT_CFG_DICT
 
 import lightsam_plugins as ls
+from lightsam_plugins.errors import did_you_mean
 
 _LOADING = frozenset({"batch", "device", "stream_buffer", "vid_stride"})
 _ROWS = frozenset({"classes", "conf", "max_det"})
@@ -18,8 +19,13 @@ _SHOWING = frozenset({"line_width", "show", "show_boxes", "show_conf", "show_lab
 _ACT = _LOADING | _ROWS | _SAVING | _SHOWING
 _ALL_KEPT = "Nothing is suppressed; everything mode takes everything={'box_nms_thresh': 0.7}"
 _PRECISION = 'Choose the precision where the model is loaded: LightSAM(model, dtype="bfloat16")'
+_MEANT = {
+    "point_labels": "Did you mean 'labels'?",
+    "text": "Texts are prompts of the core: lightsam_plugins.load(name).segment(image, text=text)",
+}
 _WHY = {
     "agnostic_nms": _ALL_KEPT,
+    "box": "Boxes to be segmented are bboxes=",
     "half": _PRECISION,
     "imgsz": "The model resizes images to its own size",
     "int8": _PRECISION,
@@ -30,11 +36,12 @@ _WHY = {
 }
 
 
-def check_arguments(arguments: Mapping[str, Any], side: int) -> None:
+def check_arguments(arguments: Mapping[str, Any], prompts: Iterable[str], side: int) -> None:
     """Refuse what would be ignored. A value that says what is done anyway is taken, and None and False always.
 
     Args:
         arguments: Of Ultralytics; it checks names and values of those that it knows itself.
+        prompts: Names of ours, one of which an unknown name may be meant for.
         side: What images are resized to, in pixels.
 
     Raises:
@@ -42,10 +49,13 @@ def check_arguments(arguments: Mapping[str, Any], side: int) -> None:
     """
     anyway: dict[str, Any] = {"imgsz": side, "retina_masks": True, "task": "segment", "mode": "predict"}
     for name, value in arguments.items():
+        hint = _MEANT.get(name) or did_you_mean(name, prompts)
+        if name not in DEFAULT_CFG_DICT and name not in _WHY and hint:
+            raise ls.OptionError(f"unknown argument {name!r} of LightSAM", hint=hint)
         if name in _ACT or (name not in DEFAULT_CFG_DICT and name not in _WHY):
             continue
         done = anyway.get(name)
-        if value is None or value is False or value in (done, [done, done], (done, done)):
+        if value is None or value is False or (done and value in (done, [done, done], (done, done))):
             continue
         raise ls.OptionError(
             f"'{name}={value!r}' has no effect on LightSAM",

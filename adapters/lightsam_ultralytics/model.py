@@ -10,12 +10,24 @@ from ultralytics.utils.callbacks import get_default_callbacks
 from ultralytics.utils.torch_utils import select_device
 
 import lightsam_plugins as ls
+from lightsam_plugins.adapter_arguments import check_options
 from lightsam_plugins.embedding_cache import EmbeddingCache
 from lightsam_plugins.everything_options import EverythingKeywords
 from lightsam_ultralytics.arguments import check_arguments
 from lightsam_ultralytics.predictor import Predictor
 from lightsam_ultralytics.prompts import Prompts
 from lightsam_ultralytics.refiner import Refiner
+
+_YOLO = "Networks of YOLO have it"
+_ELSEWHERE = {
+    "track": "Tracked boxes get masks by sam.refine(yolo.track(source, stream=True))",
+    "info": "lightsam models tells what a model is, sam.model.spec in Python",
+    "export": "lightsam export writes ONNX files",
+    "val": "lightsam evaluate measures masks",
+    "benchmark": "lightsam bench times models",
+    "train": _YOLO,
+    "tune": _YOLO,
+}
 
 
 class LightSAM(Refiner):
@@ -77,10 +89,11 @@ class LightSAM(Refiner):
             SyntaxError: An argument that Ultralytics does not know.
             FileNotFoundError: A source that is not there.
         """
-        check_arguments(arguments, self.model.spec.encoder_side)
+        given = {"bboxes": bboxes, "points": points, "labels": labels, "masks": masks}
+        check_arguments(arguments, [*given, "everything"], self.model.spec.encoder_side)
+        check_options(everything or {}, given)
         if (device := arguments.get("device")) is not None:
             self._move(str(select_device(device, verbose=False)))
-        given = {"bboxes": bboxes, "points": points, "labels": labels, "masks": masks}
         prompts = Prompts.of(source, given, everything or {})
         fixed = {"task": "segment", "mode": "predict", "retina_masks": True}
         settings = {"batch": 1, "save": False, **arguments, **fixed}
@@ -90,6 +103,11 @@ class LightSAM(Refiner):
     def add_callback(self, event: str, function: Callable[[Any], None]) -> None:
         """Call a function at an event of the engine, such as ``on_predict_batch_end``, with the predictor."""
         self.callbacks[event].append(function)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"LightSAM has no {name!r}. {_ELSEWHERE.get(name, 'It is called as ultralytics.SAM is')}."
+        )
 
     def _move(self, device: str) -> None:
         moved = self.model.to(device)

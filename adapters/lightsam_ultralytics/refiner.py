@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 import lightsam_plugins as ls
+from lightsam_plugins.adapter_arguments import as_model
 from lightsam_plugins.box_masks import segment_boxes
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Refiner:
     """
 
     def __init__(self, model: str | ls.Segmenter = "nano", **options: Any) -> None:
-        self.model = ls.load(model, **options) if isinstance(model, str) else model
+        self.model = as_model(model, options)
 
     def refine(self, results: Results | Iterable[Results]) -> Any:
         """Masks for detected or tracked boxes; all else, track ids too, stays as it is, row by row.

@@ -29,7 +29,7 @@ def main(folder: Path) -> list[int]:
         return labels.annotate(picture, detections, [f"#{one}" for one in ids])
 
     clip = write_clip(folder / "clip.avi")
-    sv.process_video(str(clip), str(folder / "zone.mp4"), annotate)
+    sv.process_video(str(clip), str(folder / "zone.mp4"), annotate, show_progress=True)
     return counts
 
 

@@ -36,6 +36,8 @@ def main(folder: Path) -> list[int]:
         centres = result.boxes.xywh[:, :2].numpy()
         inside = [cv2.pointPolygonTest(ZONE, (float(x), float(y)), False) >= 0 for x, y in centres]
         counts.append(sum(inside))
+        if len(counts) % 25 == 0:
+            print(f"{len(counts)} frames", file=sys.stderr)
         picture = result.plot(color_mode="instance")
         cv2.polylines(picture, [ZONE], True, (255, 255, 255), 2)
         cv2.putText(

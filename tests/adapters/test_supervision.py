@@ -219,17 +219,34 @@ def test_compact_masks_hold_any_crops() -> None:
 
 
 def test_what_does_not_match_is_told(model: ls.Segmenter, photo: np.ndarray) -> None:
-    """Several detections of one frame, another number of frames, an inverted box, and masks of another size."""
+    """Detections that do not match frames, an inverted box, masks of another size, and names that are none."""
     sam = LightSAM(model)
     with pytest.raises(
-        ls.InputError,
-        match="several detections of one frame: expected a list of frames, one each, got ndarray",
+        ls.InputError, match=r"a list of Detections for an array of shape .* Join them before"
     ):
         sam.refine(photo, [found(), found()])  # type: ignore[call-overload]
-    with pytest.raises(ls.InputError, match="boxes: expected 2 arrays, one an image, got 1"):
+    with pytest.raises(ls.InputError, match="2 frames and 1 Detections"):
         sam.refine([photo, photo], [found()])
-    with pytest.raises(ls.PromptError, match="box 1 is empty or inverted"):
+    with pytest.raises(ls.InputError, match="not a Detections: .*Boxes alone: predict"):
+        sam.refine(photo, COINS)  # type: ignore[call-overload]
+    with pytest.raises(ls.PromptError, match="box 1 is inverted"):
         sam.refine(photo, found(np.array([COINS[0], [9, 0, 1, 1]])))
+    with pytest.raises(ls.PromptError, match="boxes in an object: .*got Detections. Pass its .xyxy."):
+        sam.predict(photo, boxes=found())
+    with pytest.raises(ls.OptionError, match="unknown argument 'box': .*Did you mean 'boxes'"):
+        sam.predict(photo, box=COINS)  # type: ignore[call-arg]
+    with pytest.raises(ls.OptionError, match="points_per_side beside boxes"):
+        sam.predict(photo, boxes=COINS, points_per_side=8)
+    with pytest.raises(ls.OptionError, match="points_per_side beside text"):
+        sam.predict(photo, text="a coin", points_per_side=8)
+    with pytest.raises(
+        ls.OptionError, match="options of loading beside a model that is loaded already: device"
+    ):
+        LightSAM(model, device="cpu")
+    with pytest.raises(ls.OptionError, match="unknown option 'bgrr': .*Did you mean 'bgr'"):
+        LightSAM("nano", bgrr=True)
+    with pytest.raises(ls.OptionError, match="tile: expected a whole number >= 64, in pixels, got -1"):
+        LightSAM(model, tile=-1)
     with pytest.raises(ls.PromptError, match="masks do not fit the image"):
         sam.predict(photo, masks=np.ones((1, 9, 9), bool))
     with pytest.raises(ls.PromptError, match="text does not combine with other prompts.*got text and boxes"):

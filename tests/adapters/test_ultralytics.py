@@ -231,3 +231,39 @@ def test_bad_prompts_and_arguments_are_told(sam: Any, photo: np.ndarray, tmp_pat
         sam(photo, bboxes=COINS, threshold=3)
     with pytest.raises(FileNotFoundError, match="nothing.jpg does not exist"):
         sam(tmp_path / "nothing.jpg", bboxes=COINS)
+    with pytest.raises(ls.PromptError, match="boxes in an object: .*got Boxes. Pass its .xyxy."):
+        sam(photo, bboxes=sam(photo, bboxes=COINS, verbose=False)[0].boxes, verbose=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("boxes", "Did you mean 'bboxes'"),
+        ("bbox", "Did you mean 'bboxes'"),
+        ("point_labels", "Did you mean 'labels'"),
+        ("text", r"Texts are prompts of the core: lightsam_plugins.load\(name\).segment\(image, text=text\)"),
+        ("box", "Boxes to be segmented are bboxes="),
+    ],
+)
+def test_names_of_prompts_elsewhere_are_told(sam: Any, photo: np.ndarray, name: str, hint: str) -> None:
+    """What prompts are called in the core, in other hosts and in slips leads to the name that they have here."""
+    with pytest.raises(ls.OptionError, match=hint):
+        sam(photo, **{name: [[1, 2, 3, 4]]}, verbose=False)
+
+
+def test_what_would_have_no_effect_is_refused(sam: Any, photo: np.ndarray) -> None:
+    """Options of everything mode that are none or stand beside prompts, options beside a loaded model, and methods."""
+    with pytest.raises(ls.OptionError, match="options of everything mode: expected a dict, .* got True"):
+        sam(photo, everything=True)
+    with pytest.raises(ls.OptionError, match="points_per_side beside bboxes"):
+        sam(photo, bboxes=COINS, everything={"points_per_side": 8})
+    with pytest.raises(
+        ls.OptionError, match="options of loading beside a model that is loaded already: device"
+    ):
+        type(sam)(sam.model, device="cpu")
+    with pytest.raises(
+        AttributeError, match=r"LightSAM has no 'track'. Tracked boxes get masks by sam.refine"
+    ):
+        sam.track(photo)
+    with pytest.raises(AttributeError, match="LightSAM has no 'fuse'. It is called as ultralytics.SAM is"):
+        sam.fuse()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import clips
 import cv2
+import numpy as np
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -37,6 +38,23 @@ def test_the_first_code_of_a_page_runs(
         assert printed.getvalue().splitlines()[9].startswith("9 [0] ['visible']")
     else:
         assert cv2.imread(str(tmp_path / picture)).std(axis=2).max() > 20  # the photo is grey
+
+
+def test_the_code_for_a_video_file_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ultralytics_settings: pytest.MonkeyPatch
+) -> None:
+    """On a clip of 40 frames it writes as many, and the disc that was clicked, and nothing else, has another colour."""
+    code = re.findall(r"```python\n(.+?)```", (DOCS / "video.md").read_text("utf-8"), re.DOTALL)[1]
+    clips.write_by_pyav(tmp_path / "clip.mp4", map(clips.frame, range(40)))
+    monkeypatch.chdir(tmp_path)
+    exec(code, {"__name__": "page"})
+    written = list(clips.read(tmp_path / "masks.mp4"))
+
+    assert len(written) == 40
+    changed = np.abs(written[39].astype(int) - clips.frame(39)).max(-1) > 40
+    x, y = clips.centres(39)[1].round().astype(int)
+    assert changed[y - 8 : y + 8, x - 8 : x + 8].mean() > 0.9
+    assert changed[:, 110:].mean() < 0.02
 
 
 @pytest.mark.parametrize(

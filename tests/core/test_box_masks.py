@@ -78,14 +78,25 @@ def test_logits_of_tiles_lie_in_the_frame_of_the_image() -> None:
     ).sum() > 0.9
 
 
+class _Boxes:
+    """A detector's object with its boxes in it."""
+
+    xyxy = np.ones((1, 4))
+
+
 def test_bad_boxes_and_options_are_told() -> None:
     """NaN and inverted boxes name their row; so do boxes for another number of images, and a senseless tile."""
     image, found = blocks()
     model = wand_segmenter()
     with pytest.raises(ls.PromptError, match="box 1 holds NaN or infinity"):
         segment_boxes(model, [image], [[found[0], (0, np.nan, 4, 4)]])
-    with pytest.raises(ls.PromptError, match="box 0 is empty or inverted"):
+    with pytest.raises(ls.PromptError, match="box 0 is inverted"):
         segment_boxes(model, [image], [[(50, 50, 20, 90)]])
+    beside = [(900, 900, 910, 910), (50, 50, 50, 90), (50, 50, 20, 90)]  # outside, empty, inverted
+    with pytest.raises(ls.PromptError, match=r"box 2 is inverted: .*got \[50.0, 50.0, 20.0, 90.0\]"):
+        segment_boxes(model, [image], [beside])
+    with pytest.raises(ls.PromptError, match="boxes in an object: expected .*, got _Boxes. Pass its .xyxy."):
+        segment_boxes(model, [image], [_Boxes()])  # type: ignore[list-item]
     with pytest.raises(ls.PromptError, match="boxes have the wrong shape"):
         segment_boxes(model, [image], [[1, 2, 3]])
     with pytest.raises(ls.InputError, match="boxes: expected 2 arrays, one an image, got 1"):

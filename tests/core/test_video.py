@@ -103,8 +103,9 @@ def test_objects_come_and_go_at_any_frame() -> None:
     second = follow.add(points=[[150, 100]])
     third = follow.add(masks=follow.step(image).masks.dense()[:1])
     assert (second, third) == ([1], [2])
-    follow.remove(0)
-    follow.remove(2)
+    with pytest.raises(ls.InputError, match=r"no object 9 is followed: expected one of \[0, 1, 2\]"):
+        follow.remove([0, 9])
+    follow.remove([0, 2])
     follow.add(boxes=[box(10, 20), box(140, 90)])
     follow.remove(3)
     assert follow.ids == [1, 4]
@@ -140,6 +141,20 @@ def test_a_frame_of_another_size_goes_on() -> None:
     np.testing.assert_allclose(found.masks.boxes[0], np.array(box(34, 20)) * 2, atol=8)
 
 
+def test_bgr_frames_are_those_of_opencv() -> None:
+    """With bgr=True the same frames with red and blue swapped give the same masks."""
+    answers = []
+    for swapped in (False, True):
+        follow = video(bgr=swapped)
+        follow.add(boxes=box(10, 20))
+        frames = [frame((10 + 4 * t, 20, RED)) for t in range(3)]
+        answers.append(
+            [one.masks.dense() for one in follow.run(f[..., ::-1] if swapped else f for f in frames)]
+        )
+
+    np.testing.assert_array_equal(answers[0], answers[1])
+
+
 def test_a_source_that_breaks_loses_no_object() -> None:
     """Its error comes through after the frames before it, and another source goes on with the same objects."""
     follow = video()
@@ -171,12 +186,20 @@ def test_a_broken_frame_is_told_and_the_stream_goes_on() -> None:
 
 
 def test_bad_arguments_are_told() -> None:
-    """No prompt, a ragged one, and a senseless patience."""
+    """No prompt, those that fit no image, and a senseless patience; what was refused is not followed."""
     follow = video()
     with pytest.raises(ls.PromptError, match="no prompt: expected boxes, points or masks"):
         follow.add(point_labels=[1])
     with pytest.raises(ls.PromptError, match="boxes is not an array of numbers"):
         follow.add(boxes=[[1, 2, 3, 4], [1, 2]])
+    with pytest.raises(ls.PromptError, match="box 1 holds NaN"):
+        follow.add(boxes=[box(1, 2), [0, 0, np.nan, 4]])
+    with pytest.raises(ls.PromptError, match="box 0 is empty or inverted"):
+        follow.add(boxes=[9, 9, 4, 4])
+    with pytest.raises(ls.PromptError, match="point_labels do not match points"):
+        follow.add(points=[[1, 2]], point_labels=[1, 0])
+    assert follow.ids == []
+    assert follow.add(boxes=box(1, 2)) == [0]
     with pytest.raises(ls.OptionError, match="patience: expected a whole number of frames >= 1, got 0"):
         video(patience=0)
 
