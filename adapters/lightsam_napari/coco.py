@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lightsam_napari.layers import IMAGE
 from lightsam_plugins.mask_exports import crop_rle
 
 CATEGORY = {"id": 1, "name": "object", "supercategory": ""}
@@ -20,7 +21,7 @@ def write_coco(path: str, data: npt.NDArray[Any], meta: dict[str, Any]) -> list[
     Args:
         path: Where to.
         data: The labels.
-        meta: napari's description of the layer; its table gives each object's score and model.
+        meta: napari's description of the layer; its table gives each object's score and model, its metadata the image.
 
     Returns:
         The file that was written.
@@ -30,11 +31,12 @@ def write_coco(path: str, data: npt.NDArray[Any], meta: dict[str, Any]) -> list[
     table = _table(meta.get("features"))
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
+    file = str(meta.get("metadata", {}).get(IMAGE, name))
     height, width = labels.shape[-2:]
     for place in np.ndindex(labels.shape[:-2]):
         found = _objects(labels[place], table)
         if found or labels.ndim == 2:
-            title = name + "".join(f"[{index}]" for index in place)
+            title = file + "".join(f"[{index}]" for index in place)
             images.append({"id": len(images) + 1, "file_name": title, "width": width, "height": height})
             for one in found:
                 annotations.append({"id": len(annotations) + 1, "image_id": len(images), **one})

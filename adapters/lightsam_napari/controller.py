@@ -169,8 +169,7 @@ class Controller:
         session, shown = self.require_session(), self.shown()
         if shown is not None:
             session.prompts.restore(session.prompts.without(shown.plane, session.prompts.snapshot()))
-            session.step()
-            self.refresh()
+            self._stepped(session.step(), "The prompts of this plane are gone.")
 
     def refresh(self) -> None:
         """Find the object of the present prompts again; without prompts there is no candidate."""
@@ -215,11 +214,13 @@ class Controller:
 
     def undo(self) -> bool:
         """Take one step back; whether there was one. Where a click is an object at once, both are one step."""
-        return self._stepped(self.session is not None and self.session.undo(whole=self.one_click))
+        done = self.session is not None and self.session.undo(whole=self.one_click)
+        return self._stepped(done, "Taken back.")
 
     def redo(self) -> bool:
         """Make the step again that was taken back last; whether there was one."""
-        return self._stepped(self.session is not None and self.session.redo(whole=self.one_click))
+        done = self.session is not None and self.session.redo(whole=self.one_click)
+        return self._stepped(done, "Made again.")
 
     def cancel(self) -> None:
         """Stop whatever is going on."""
@@ -285,8 +286,9 @@ class Controller:
             self.fail,
         )
 
-    def _stepped(self, done: bool) -> bool:
+    def _stepped(self, done: bool, text: str) -> bool:
         if done:
+            self.message.emit(text)
             self.refresh()
             self.changed.emit()
         return done
@@ -303,6 +305,7 @@ class Controller:
 
     def _on_edited(self) -> None:
         session = self.require_session()
+        self.worker.deliver(session.prompts.deselect)  # soon: napari selects it after it tells of it
         if self.turns.defers():
             return
         if self.extend_next:
@@ -330,8 +333,7 @@ class Controller:
 
     def fail(self, error: Exception) -> None:
         """Tell what went wrong with a job."""
-        self.turns.end()
-        self.candidate, self._keep_next = None, False
+        self._clear("")
         self._ended(str(error) if isinstance(error, LightSamError) else f"{type(error).__name__}: {error}")
 
     def _ended(self, text: str) -> None:
@@ -353,9 +355,7 @@ class Controller:
 
     def _on_view(self) -> None:
         """Another plane or another brightness is shown, perhaps: napari tells of much that changes neither."""
-        if self.session is None:
-            return
-        if self._shows(self.engine.wanted):
+        if self.session is None or self._shows(self.engine.wanted):
             return
         self.candidate = None
         self.session.preview.hide()

@@ -43,6 +43,9 @@ class EmbeddingCache:
     def __len__(self) -> int:
         return len(self._kept)
 
+    def __contains__(self, key: Any) -> bool:
+        return key in self._kept
+
     @property
     def nbytes(self) -> int:
         """Bytes held."""
@@ -93,15 +96,17 @@ class Engine:
         last = self._last
         return last[1] if last and last[0] == (picture.key, prompts, granularity, self.model) else None
 
+    def holds(self, picture: Picture) -> bool:
+        """Whether a plane that the present model has encoded is in memory; from any thread."""
+        return self._key(picture) in self.cache
+
     def embedding(self, picture: Picture, ticket: Ticket) -> Embedding:
         """A plane encoded, or taken from the cache.
 
         Raises:
             Cancelled: Nobody waits for it any more.
         """
-        model = self.model
-        key = (picture.key, model and model.name, model and str(model.device))
-        if (kept := self.cache.get(key)) is not None:
+        if (kept := self.cache.get(self._key(picture))) is not None:
             return kept
         self._reading(True)
         try:
@@ -168,6 +173,10 @@ class Engine:
             for crop, score in rows
             if crop[2].shape != picture.plane.shape
         ]
+
+    def _key(self, picture: Picture) -> Any:
+        model = self.model
+        return (picture.key, model and model.name, model and str(model.device))
 
     def _given_up(self, ticket: Ticket, picture: Picture, model: Segmenter) -> bool:
         """Whether an encoding that runs is of no use: to its job, nor to the next one in this view."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from lightsam_napari.planes import Plane
     from lightsam_plugins.upsample import Crop
 
+PRESS = 0.03  # seconds; `nano` takes 12 ms
+
 
 class Hover:
     """Asks for the object under the mouse, of all places the latest only.
@@ -33,8 +35,14 @@ class Hover:
             self._ask(data, POSITIVE)
 
     def pressed(self, data: Sequence[float], polarity: str) -> None:
-        """Begin to find what a click will ask for while the button is still held."""
-        self._ask(data, polarity, click=True)
+        """Find what a click will ask for while the button is still held.
+
+        The window stands still for it, `PRESS` at most: model and window take turns in Python, so that side by side
+        both are slower, and a frame without the mask would be drawn in between.
+        """
+        controller = self._controller
+        if self._ask(data, polarity, click=True) and not controller.worker.busy("prompt", "encode", "batch"):
+            controller.worker.wait("hover", PRESS)
 
     def toggle(self) -> None:
         """Show the mask under the mouse, or not."""
@@ -49,14 +57,15 @@ class Hover:
         if controller.candidate is None and controller.session is not None:
             controller.session.preview.hide()
 
-    def _ask(self, data: Sequence[float], polarity: str, *, click: bool = False) -> None:
+    def _ask(self, data: Sequence[float], polarity: str, *, click: bool = False) -> bool:
+        """Ask the model; whether it can answer at once, as it has read the plane."""
         controller = self._controller
         if (session := controller.session) is None:
-            return
+            return False
         try:
             shown = controller.picture()
         except LightSamError:
-            return
+            return False
         x, y = shown.plane.to_xy([data])[0]
         inside = 0 <= x <= shown.plane.shape[1] and 0 <= y <= shown.plane.shape[0]
         before = session.prompts.snapshot()
@@ -64,8 +73,10 @@ class Hover:
         prompts = session.prompts.collect(shown.plane, before.with_click(data, polarity))
         if inside and prompts and (first or click):
             controller.submit("hover", shown, prompts, self._show if first and self.on else _keep)
-        elif not click:
+            return controller.engine.holds(shown)
+        if not click:
             self.stop()
+        return False
 
     def _show(self, shown: Picture, found: Found) -> None:
         controller = self._controller

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 POSITIVE, NEGATIVE = "positive", "negative"
 # Blue and orange of Okabe and Ito's palette, which colour-blind people tell apart; the shape says it as well.
 COLOURS = {POSITIVE: "#0072B2", NEGATIVE: "#D55E00"}
-SYMBOLS = {POSITIVE: "disc", NEGATIVE: "cross"}
+BORDERS = {POSITIVE: "white", NEGATIVE: COLOURS[NEGATIVE]}  # a white one would cover the arms of an x
+SYMBOLS = {POSITIVE: "disc", NEGATIVE: "x"}
 CANDIDATE_COLOUR = "#F0E442"
+IMAGE = "image"  # in the metadata of an output: the file name of the image, or the name of its layer
 
 
 def spatial(layer: Layer, origin: npt.ArrayLike | None = None) -> dict[str, Any]:
@@ -56,9 +59,10 @@ def same_place(layer: Layer, image: Layer) -> bool:
 
 
 def new_labels(image: Layer, name: str = "objects") -> Labels:
-    """An empty labels layer over all of an image, of 32-bit numbers."""
+    """An empty labels layer over all of an image, of 32-bit numbers; its metadata name the image, for writers."""
     shape = level_zero(image).shape[: image.ndim]
-    return Labels(np.zeros(shape, np.int32), name=name, **spatial(image))
+    file = Path(image.source.path).name if image.source.path else image.name
+    return Labels(np.zeros(shape, np.int32), name=name, metadata={IMAGE: file}, **spatial(image))
 
 
 def new_points(image: Layer) -> Points:
@@ -88,7 +92,7 @@ def set_polarity(layer: Points, polarity: str) -> None:
     ):
         return  # each of these lines redraws the layer
     layer.feature_defaults = {"polarity": polarity}
-    layer.current_face_color = COLOURS[polarity]
+    layer.current_face_color, layer.current_border_color = COLOURS[polarity], BORDERS[polarity]
     layer.current_symbol = SYMBOLS[polarity]
 
 

@@ -78,8 +78,7 @@ def _put(layer: Labels, data: npt.NDArray[np.uint8], translate: npt.NDArray[np.f
     The viewer works out its extent anew after each of these events; what is put lies in the image, which has that
     extent already.
     """
-    events = layer.events
-    with events.translate.blocker(), events.set_data.blocker(), events.thumbnail.blocker():
+    with layer.events.blocker_all():
         layer.translate = translate
-    with events.data.blocker():
         layer.data = data
+    layer.refresh(extent=False, highlight=False)

@@ -11,7 +11,16 @@ import numpy as np
 from napari.layers.base import ActionType
 from psygnal import Signal
 
-from lightsam_napari.layers import COLOURS, NEGATIVE, POSITIVE, SYMBOLS, new_points, new_shapes, set_polarity
+from lightsam_napari.layers import (
+    BORDERS,
+    COLOURS,
+    NEGATIVE,
+    POSITIVE,
+    SYMBOLS,
+    new_points,
+    new_shapes,
+    set_polarity,
+)
 from lightsam_napari.prompts import Prompts, along, corners
 
 if TYPE_CHECKING:
@@ -87,6 +96,11 @@ class PromptLayers:
             self.shapes = self._add(new_shapes(self._image))
             self.polarity = self._polarity
         return self.shapes
+
+    def deselect(self) -> None:
+        """Show a click that was just made in its colour: napari selects it, and highlights what is selected in blue."""
+        if self.points is not None and self.points.mode == "add" and self.points.selected_data:
+            self.points.selected_data = set()
 
     def forget(self, layer: Any) -> bool:
         """Let go of a layer that a user deleted; whether it was one of these."""
@@ -180,6 +194,7 @@ class PromptLayers:
         layer.features = pd.DataFrame({"polarity": pd.Series(list(prompts.polarities), dtype=str)})
         if prompts.points:
             layer.face_color = [COLOURS[polarity] for polarity in prompts.polarities]
+            layer.border_color = [BORDERS[polarity] for polarity in prompts.polarities]
             layer.symbol = [SYMBOLS[polarity] for polarity in prompts.polarities]
         set_polarity(layer, self._polarity)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels, Points, Shapes
-from qtpy.QtWidgets import QFormLayout, QGridLayout, QGroupBox, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QGridLayout, QGroupBox, QLabel, QVBoxLayout, QWidget
 
 from lightsam_napari.controls import Choice, button, check, row
 from lightsam_napari.engine import GRANULARITIES
@@ -26,6 +27,8 @@ _TOOLS: tuple[tuple[Tool, str, str], ...] = (
     ("edit", "Edit", "Select clicks, drag them, delete them."),
 )
 
+_FILES = {"Labels (*.tif)": ".tif", "COCO annotations (*.json)": ".json"}
+
 
 class LayersSection(QGroupBox):
     """Which image, and where its objects go."""
@@ -45,11 +48,13 @@ class LayersSection(QGroupBox):
         self.mix = check(
             "mix visible channels", "Add the visible images of the same shape, in their colours.", self._mix
         )
+        self.save = button("Save objects...", "As a TIFF of labels, or as COCO annotations.", self._save)
         form = QFormLayout(self)
         form.addRow("image", self.image)
         form.addRow("objects", self.output)
         form.addRow("brightness", self.contrast)
         form.addRow(self.mix)
+        form.addRow(self.save)
 
     def refresh(self) -> None:
         """Show what is."""
@@ -61,6 +66,23 @@ class LayersSection(QGroupBox):
         self.output.offer([("new layer", None), *labels], controller.labels)
         self.contrast.offer([(contrast, contrast) for contrast in CONTRASTS], controller.contrast)
         self.mix.setChecked(controller.mix)
+        self.save.setEnabled(controller.labels is not None)
+
+    def _save(self) -> None:
+        """Ask for a file; napari's Save would take the selected layer, which is that of the clicks."""
+        controller, layer = self._controller, self._controller.labels
+        if layer is None:
+            return
+        path, kind = QFileDialog.getSaveFileName(self, "Save objects", layer.name, ";;".join(_FILES))
+        if not path:
+            return
+        try:
+            saved = layer.save(path if Path(path).suffix else path + _FILES[kind])
+        except OSError as error:
+            saved = []
+            controller.message.emit(f"Not saved: {error}.")
+        if saved:
+            controller.message.emit(f"Saved as {saved[0]}.")
 
     def _mix(self, on: bool) -> None:
         self._controller.set_mix(on)

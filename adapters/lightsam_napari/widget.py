@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from napari.utils import progress
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtWidgets import QGroupBox, QLabel, QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
 from lightsam_napari.bridge import Bridge
@@ -41,7 +41,7 @@ class LightSam(QScrollArea):
         self._bridge = Bridge()
         self.controller = controller = Controller(viewer, self._bridge.deliver, read_preferences())
         self._bar: Any = None
-        self._working = False
+        self._working = self._held = False  # the latter: whether the mouse has a tool of the panel
         self.layers, self.prompts = LayersSection(controller), PromptSection(controller)
         self.batch, self.model = BatchSection(controller), ModelSection(controller)
         self.status, self.progress = QLabel(_NO_IMAGE), QProgressBar()
@@ -61,6 +61,14 @@ class LightSam(QScrollArea):
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Narrow, so that the canvas keeps its room."""
         return QSize(self.minimumWidth(), 700)
+
+    def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Go where the dock is closed: napari then takes the panel out of it and keeps it, with its layers."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            for layers in self._layer_events():
+                layers.disconnect(self._on_layers)
+            self.deleteLater()
 
     def refresh(self) -> None:
         """Show what the controller has."""
@@ -107,6 +115,11 @@ class LightSam(QScrollArea):
             # Soon, as napari makes a new layer the active one after it tells of it.
             self._bridge.deliver(self._take_image)
         self.refresh()
+        if (active := self._viewer.layers.selection.active) is None:  # as in between two selections
+            return
+        held, self._held = self._held, self.controller.mouse.has(self.controller.mouse.tool)
+        if held and not self._held:
+            self._say(f"The mouse is that of {active.name!r} now. Choose a tool to go on.")
 
     def _take_image(self) -> None:
         """Work on the selected image, or else on the topmost, where there is none yet."""

@@ -120,6 +120,14 @@ class Worker:
             running = {task.ticket.kind for task in self._running if not task.ticket.cancelled}
             return bool((running | set(self._waiting)) & set(kinds or KINDS))
 
+    def wait(self, kind: Kind, seconds: float) -> bool:
+        """Stand still until no job of a kind waits or runs, but no longer than that; whether it came to it."""
+        with self._condition:
+            return self._condition.wait_for(lambda: not self._has(kind), seconds)
+
+    def _has(self, kind: Kind) -> bool:
+        return kind in self._waiting or any(task.ticket.kind == kind for task in self._running)
+
     def close(self, timeout: float | None = 0) -> None:
         """End the thread after the step it is at.
 
@@ -170,6 +178,7 @@ class Worker:
         finally:
             with self._condition:
                 self._running.remove(task)
+                self._condition.notify_all()
 
     def _hand_over(self, task: _Task, to: Callable[[Any], None], value: Any) -> None:
         def hand_over() -> None:

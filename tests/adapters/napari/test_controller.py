@@ -104,7 +104,7 @@ def test_negative_clicks_take_away_and_moves_and_deletions_count() -> None:
         b.settle()
         assert b.controller.candidate.prompts.labels == (1, 0)
         assert list(points.features["polarity"]) == ["positive", "negative"]
-        assert [str(symbol) for symbol in points.symbol] == ["disc", "cross"]
+        assert [str(symbol) for symbol in points.symbol] == ["disc", "x"]
 
         points.selected_data = {0, 1}
         points.remove_selected()
@@ -161,14 +161,17 @@ def test_the_ground_under_the_mouse_is_not_shown_but_can_be_clicked(
         assert b.controller.session.preview.shown
 
 
-def test_a_click_is_answered_from_what_was_begun_at_the_press() -> None:
+def test_a_click_is_answered_from_what_was_begun_at_the_press(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the press began is the answer to the click, be it the first or a correction; it is not asked twice."""
-    viewer = ViewerModel()
-    image = viewer.add_image(two_discs())
-    with bench(viewer) as b:
-        b.controller.image, b.controller.hover.on = image, False
+    monkeypatch.setattr("lightsam_napari.hover.PRESS", 60)
+    with opened(two_discs()) as b:
+        b.controller.hover.on = False
+        b.settle()
         for place, polarity in (((50, 40), "positive"), ((95, 80), "negative")):
             b.controller.hover.pressed(place, polarity)
+            assert not b.controller.worker.busy(
+                "hover"
+            )  # the press waits for it, as it takes no longer than that
             b.settle()
             assert b.controller.candidate is None or len(b.controller.candidate.prompts.points) == 1
             begun = b.controller.engine._last[1]
@@ -192,6 +195,7 @@ def test_a_click_beside_the_image_says_why_nothing_comes() -> None:
                 == "This points at nothing: begin with a click on the object, inside of the image."
             )
             b.controller.discard()
+            assert b.messages[-1] == "The prompts of this plane are gone."
 
 
 def test_events_that_change_nothing_keep_the_candidate() -> None:
@@ -225,6 +229,7 @@ def test_undo_and_redo_of_prompts_and_objects() -> None:
         assert c.undo()
         assert len(c.session.prompts.snapshot().points) == 1
         assert c.undo()
+        assert b.messages[-1] == "Taken back."
         b.settle()
         assert c.candidate is None
         assert not c.undo()
@@ -232,6 +237,7 @@ def test_undo_and_redo_of_prompts_and_objects() -> None:
         assert c.redo()
         assert c.redo()
         assert c.redo()
+        assert b.messages[-1] == "Made again."
         assert not c.redo()
         b.settle()
         assert (b.label() == kept).all()

@@ -119,4 +119,7 @@ def test_coco_of_a_stack_has_an_image_a_plane(tmp_path: Path) -> None:
 
     content = json.loads((tmp_path / "a.json").read_text("utf-8"))
     assert [image["file_name"] for image in content["images"]] == ["z[1]", "z[3]"]
+    write_coco(str(tmp_path / "b.json"), labels, {"name": "z", "metadata": {"image": "cells.tif"}})
+    content = json.loads((tmp_path / "b.json").read_text("utf-8"))
+    assert [image["file_name"] for image in content["images"]] == ["cells.tif[1]", "cells.tif[3]"]
     assert [one["image_id"] for one in content["annotations"]] == [1, 2]

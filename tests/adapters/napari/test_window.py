@@ -95,10 +95,10 @@ def test_a_modifier_makes_a_click_negative(w: Window, modifier: str) -> None:
     w.click((40, 40))
     w.settle()
     points = w.controller.session.prompts.points
-
     assert list(points.features["polarity"]) == ["positive", "negative", "positive"]
-    assert [str(symbol) for symbol in points.symbol] == ["disc", "cross", "disc"]
+    assert [str(symbol) for symbol in points.symbol] == ["disc", "x", "disc"]
     assert not np.allclose(points.face_color[0], points.face_color[1])
+    assert not points.selected_data  # what is selected is drawn in napari's blue
     assert w.controller.candidate.prompts.labels == (1, 0, 1)
 
 
