@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from lightsam_plugins.errors import InputError, OptionError
+from lightsam_plugins.errors import InputError, OptionError, located
 from lightsam_plugins.everything_join import Part, onto_frame
 from lightsam_plugins.images import load_image
 from lightsam_plugins.masks import NOWHERE, Masks
@@ -72,9 +72,8 @@ def segment_boxes(
     if len(images) != len(boxes):
         raise InputError("boxes", expected=f"{len(images)} arrays, one an image", got=f"{len(boxes)}")
     check_tile(tile)
-    pixels = [load_image(image) for image in images]
+    pixels, corners = _read(images, boxes)
     frames = [frame_for(image, side=model.spec.prompt_side, fit=model.spec.fit) for image in pixels]
-    corners = [check_boxes(one, empty=True) for one in boxes]
     gone = [_gone(one, frame) for one, frame in zip(corners, frames, strict=True)]
     parts: list[list[tuple[npt.NDArray[np.intp], Masks]]] = [[] for _ in images]
     jobs = [
@@ -93,6 +92,20 @@ def segment_boxes(
         _in_order(several, np.flatnonzero(lost), frame)
         for several, lost, frame in zip(parts, gone, frames, strict=True)
     ]
+
+
+def _read(
+    images: Sequence[ImageLike], boxes: Sequence[ArrayLike]
+) -> tuple[list[UInt8Array], list[npt.NDArray[np.float64]]]:
+    """Pixels and boxes of each image; an error says of which of several."""
+    pixels, corners = [], []
+    for index, (image, own) in enumerate(zip(images, boxes, strict=True)):
+        try:
+            pixels.append(load_image(image))
+            corners.append(check_boxes(own, empty=True))
+        except InputError as error:
+            raise located(error, f"image {index} of {len(images)}") if len(images) > 1 else error from None
+    return pixels, corners
 
 
 def check_tile(tile: int | None) -> None:

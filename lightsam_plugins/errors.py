@@ -131,6 +131,11 @@ class Interrupted(Cancelled, KeyboardInterrupt):
     """`Cancelled` by Ctrl-C: still a `KeyboardInterrupt` for whoever waits for one."""
 
 
+def located(error: InputError, where: str) -> InputError:
+    """The same error with the image or row that it is about in front."""
+    return type(error)(f"{where}: {error.what}", expected=error.expected, got=error.got, hint=error.hint)
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """A hint with the one of the `known` names that `name` is nearest to; None where it is like none."""
     near = get_close_matches(name, list(known), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,26 @@ def load_image(source: ImageLike) -> UInt8Array:
         "not an image",
         expected="a numpy array, a PIL image or a path",
         got=type(source).__name__,
-        hint="Of a torch tensor pass tensor.cpu().numpy(), height first: (H, W, 3).",
+        hint=_hint(source),
     )
 
 
-def _from_array(array: npt.NDArray[Any]) -> UInt8Array:
+def _hint(source: Any) -> str:
+    if source is None:
+        return "A video that has ended, or a file that OpenCV could not read, gives None."
+    if isinstance(source, list | tuple):
+        return "Pass one image; capture.read() of OpenCV returns (whether there was one, image)."
+    if isinstance(source, Iterable) and not hasattr(source, "cpu"):
+        return "Pass the images of a stream one by one."
+    return "Of a torch tensor pass tensor.cpu().numpy(), height first: (H, W, 3)."
+
+
+def check_shape(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """An array that has the shape of an image, as (H, W, C).
+
+    Raises:
+        ImageError: It has another shape, or no pixels.
+    """
     planes = array[..., None] if array.ndim == 2 else array
     if planes.ndim != 3 or planes.shape[2] not in (1, 3, 4):
         first = array.ndim == 3 and array.shape[0] in (1, 3, 4)
@@ -64,6 +80,11 @@ def _from_array(array: npt.NDArray[Any]) -> UInt8Array:
             got=f"{array.shape}",
             hint="Check how the image was cut or read.",
         )
+    return planes
+
+
+def _from_array(array: npt.NDArray[Any]) -> UInt8Array:
+    planes = check_shape(array)
     colours = planes[..., :3] if planes.shape[2] == 4 else planes
     if colours.dtype == np.uint8 and colours.shape[2] == 3:
         return np.ascontiguousarray(colours)

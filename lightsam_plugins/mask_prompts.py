@@ -91,7 +91,20 @@ def rough_logits(masks: ArrayLike, frame: Frame) -> FloatArray:
     Raises:
         PromptError: Neither of the two.
     """
-    array = np.asarray(masks.cpu() if hasattr(masks, "cpu") else masks)
+    if not isinstance(masks, np.ndarray) and (hasattr(masks, "mask") or hasattr(masks, "masks")):
+        got = type(masks).__name__
+        raise PromptError(
+            "masks in an object", expected="an array", got=got, hint="Pass its .mask, or .masks.data."
+        )
+    try:
+        array = np.asarray(masks.cpu() if hasattr(masks, "cpu") else masks)
+    except (TypeError, ValueError) as error:
+        raise PromptError(
+            "masks are not an array",
+            expected="masks of one size",
+            got=str(error),
+            hint="Pass them as an array.",
+        ) from None
     dense = array[None] if array.ndim == 2 else array
     if array.dtype.kind == "f" and dense.shape[1:] == (LOW_RES, LOW_RES):
         return dense.astype(np.float32)

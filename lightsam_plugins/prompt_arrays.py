@@ -63,10 +63,9 @@ def first_row(mask: BoolArray) -> int | None:
 
 def check_boxes(value: ArrayLike, *, empty: bool = False) -> npt.NDArray[np.float64]:
     """Check what can be told of boxes without their image: (N, 4) float64 ``xyxy``; `empty` ones may be allowed."""
-    if hasattr(value, "xyxy"):
-        raise PromptError(
-            "boxes in an object", expected="(N, 4)", got=type(value).__name__, hint="Pass its .xyxy."
-        )
+    if inside := next((name for name in ("xyxy", "boxes") if hasattr(value, name)), None):
+        got = type(value).__name__
+        raise PromptError("boxes in an object", expected="(N, 4)", got=got, hint=f"Pass its .{inside}.")
     array = _array(value, "boxes")
     if array.shape in ((0,), (4,)):
         array = array.reshape(-1, 4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from lightsam_plugins.cards import CARDS
@@ -27,6 +28,8 @@ __all__ = [
     "model_card",
 ]
 
+WEIGHTS = {".pt", ".pth", ".safetensors", ".ckpt", ".bin", ".onnx"}  # endings of files of tensors
+
 MODELS: dict[str, ModelSpec] = {card.name: card for card in CARDS}
 
 
@@ -47,8 +50,19 @@ def model_card(name: str) -> ModelSpec:
         raise UnknownModel(
             f"unknown model {name!r}",
             expected=f"one of {list_models()}",
-            hint=did_you_mean(str(name).lower(), MODELS) or "lightsam models lists them.",
+            hint=weights_hint(str(name))
+            or did_you_mean(str(name).lower(), MODELS)
+            or "lightsam models lists them.",
         ) from None
+
+
+def weights_hint(name: str) -> str | None:
+    """What to do with a file in the place of a model's name; None where it is no file."""
+    if PurePath(name).suffix.lower() not in WEIGHTS:
+        return None
+    return (
+        f"A checkpoint goes into weights=, beside the name of its model: load('mobilesam', weights={name!r})."
+    )
 
 
 def build_network(spec: ModelSpec) -> torch.nn.Module:

@@ -10,13 +10,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from lightsam_plugins.adapter_arguments import check_model, check_stream, turned
+from lightsam_plugins.adapter_arguments import check_flags, check_model
+from lightsam_plugins.adapter_frames import check_stream, turned
 from lightsam_plugins.boxes import box_areas
 from lightsam_plugins.errors import InputError, OptionError
 from lightsam_plugins.images import load_image
@@ -91,13 +93,14 @@ class VideoSegmenter:
 
     Raises:
         InputError: No model.
-        OptionError: `patience` is below 1, or the model takes no mask and should.
+        OptionError: `patience` is below 1, a switch is neither True nor False, or the model takes no mask and should.
     """
 
     def __init__(
         self, model: Segmenter, *, patience: int = 100, mask_prompt: bool = False, bgr: bool = False
     ) -> None:
         check_model(model)
+        check_flags(mask_prompt=mask_prompt, bgr=bgr)
         if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
             raise OptionError("patience", expected="a whole number of frames >= 1", got=repr(patience))
         if mask_prompt and "mask" not in model.spec.prompts:
@@ -152,9 +155,9 @@ class VideoSegmenter:
         gone = set(identities) if isinstance(identities, Iterable) else {identities}
         for identity in gone.difference(self.ids):
             raise InputError(
-                f"no object {identity} is followed",
+                f"no object {identity!r} is followed",
                 expected=f"one of {self.ids}",
-                hint="Objects that were not found for long are forgotten; see `patience`.",
+                hint="One without a mask at its prompt, or not found for `patience` frames, is forgotten.",
             )
         self._objects = [one for one in self._objects if one.identity not in gone]
         self._pending = [group.without(gone) for group in self._pending]
@@ -176,6 +179,9 @@ class VideoSegmenter:
         Raises:
             ImageError: It cannot be read; nothing is forgotten, and the next frame may follow.
             PromptError: A prompt of `add` that does not fit; it is dropped.
+
+        Warns:
+            UserWarning: The prompt of an object has no mask; it is dropped.
         """
         pixels = load_image(turned(image, bgr=self.bgr))
         pending, self._pending = self._pending, []
@@ -188,7 +194,11 @@ class VideoSegmenter:
             masks = group.segment(self.model, embedding)
             for row, identity in enumerate(group.ids):
                 crop, score = masks.crops()[row], float(masks.scores[row])
-                if crop[2].size:
+                if not crop[2].size:
+                    warnings.warn(
+                        f"the prompt of object {identity} has no mask: it is not followed", stacklevel=2
+                    )
+                else:
                     self._objects.append(Object.of(identity, pixels, crop, score))
                     found[identity] = _Found(crop, masks.logits[row], score, Place(masks.boxes[row], 0.0))
         return self._answer(embedding.frame, found)

@@ -57,6 +57,8 @@ class Pending:
             shape = np.shape(prompts[name])
         except ValueError as error:
             raise PromptError(f"{name} is not an array of numbers", got=str(error)) from None
+        if name == "masks" and len(shape) not in (2, 3):
+            raise PromptError("masks have the wrong shape", expected="(N, H, W) or (H, W)", got=f"{shape}")
         count = 1 if len(shape) == _ONE[name] and shape != (0,) else shape[0] if shape else 0
         return cls(range(first, first + count), prompts)
 

@@ -9,7 +9,8 @@ import numpy as np
 import supervision as sv
 
 import lightsam_plugins as ls
-from lightsam_plugins.adapter_arguments import as_lists, as_model, check_options, turned
+from lightsam_plugins.adapter_arguments import as_model, check_flags, check_options
+from lightsam_plugins.adapter_frames import as_lists, check_entries, turned
 from lightsam_plugins.box_masks import check_tile, segment_boxes
 from lightsam_plugins.everything_options import EverythingKeywords
 from lightsam_plugins.mask_prompts import crop_logits, rough_logits
@@ -42,6 +43,7 @@ class LightSAM:
         **options: Any,
     ) -> None:
         check_tile(tile)
+        check_flags(bgr=bgr, dense=dense)
         self.model = as_model(model, options, own=("bgr", "dense", "tile"))
         self.bgr, self.dense, self.tile = bgr, dense, tile
 
@@ -73,9 +75,11 @@ class LightSAM:
             lightsam_plugins.InputError: Frames and detections that do not match, boxes with NaN or inverted ones, or
                 no image.
         """
-        hint = "Boxes alone: predict(frame, boxes=boxes)."
+        hint = (
+            "Boxes alone: predict(frame, boxes=boxes). Ultralytics' Results: sv.Detections.from_ultralytics."
+        )
         frames, before, several = as_lists(frame, detections, sv.Detections, hint)
-        images = [turned(one, bgr=self.bgr if bgr is None else bgr) for one in frames]
+        images = [turned(one, bgr=self._swap(bgr)) for one in frames]
         found = segment_boxes(self.model, images, [one.xyxy for one in before], tile=self.tile)
         after = [
             self._filled(one.select(slice(None)), masks) for one, masks in zip(before, found, strict=True)
@@ -119,19 +123,13 @@ class LightSAM:
         prompts = {"boxes": boxes, "points": points, "point_labels": point_labels, "masks": masks}
         check_options(options, prompts | {"text": text})
         given = {name: value for name, value in prompts.items() if value is not None}
-        swap = self.bgr if bgr is None else bgr
+        swap = self._swap(bgr)
         if not isinstance(frame, list | tuple):
             return self._predict(
                 [turned(frame, bgr=swap)], {n: [v] for n, v in given.items()}, text, options
             )[0]
         for name, value in given.items():
-            if len(value) != len(frame):
-                raise ls.PromptError(
-                    f"{name} of several frames",
-                    expected=f"a list of {len(frame)}, one entry a frame",
-                    got=f"{len(value)}",
-                    hint=f"Repeat what all frames share: {name}=[{name}] * len(frames).",
-                )
+            check_entries(name, value, len(frame))
         return self._predict([turned(one, bgr=swap) for one in frame], given, text, options)
 
     def _predict(
@@ -146,7 +144,8 @@ class LightSAM:
             ]
             return [self._filled(_detections(masks, names), masks) for masks in found]
         if given.keys() == {"boxes"}:
-            found = segment_boxes(self.model, frames, given["boxes"], tile=self.tile)
+            boxes = [np.zeros((0, 4)) if one is None else one for one in given["boxes"]]
+            found = segment_boxes(self.model, frames, boxes, tile=self.tile)
         elif given:
             found = [
                 self._segment(embedding, {name: values[row] for name, values in given.items()})
@@ -163,6 +162,11 @@ class LightSAM:
         elif rough is not None:
             rough = rough_logits(rough, embedding.frame)
         return self.model.segment(embedding, mask_input=rough, **prompts)
+
+    def _swap(self, bgr: bool | None) -> bool:
+        swap = self.bgr if bgr is None else bgr
+        check_flags(bgr=swap)
+        return swap
 
     def _filled(self, detections: sv.Detections, masks: ls.Masks) -> sv.Detections:
         detections.mask = masks.dense() if self.dense else compact_mask(masks.crops(), masks.size)

@@ -9,6 +9,7 @@ from ultralytics.cfg import DEFAULT_CFG_DICT
 
 import lightsam_plugins as ls
 from lightsam_plugins.errors import did_you_mean
+from lightsam_plugins.everything_options import EverythingKeywords
 
 _LOADING = frozenset({"batch", "device", "stream_buffer", "vid_stride"})
 _ROWS = frozenset({"classes", "conf", "max_det"})
@@ -50,6 +51,8 @@ def check_arguments(arguments: Mapping[str, Any], prompts: Iterable[str], side: 
     anyway: dict[str, Any] = {"imgsz": side, "retina_masks": True, "task": "segment", "mode": "predict"}
     for name, value in arguments.items():
         hint = _MEANT.get(name) or did_you_mean(name, prompts)
+        if name in EverythingKeywords.__annotations__:
+            hint = f"Write everything={{{name!r}: {value!r}}}."
         if name not in DEFAULT_CFG_DICT and name not in _WHY and hint:
             raise ls.OptionError(f"unknown argument {name!r} of LightSAM", hint=hint)
         if name in _ACT or (name not in DEFAULT_CFG_DICT and name not in _WHY):

@@ -10,7 +10,7 @@ from ultralytics.utils.callbacks import get_default_callbacks
 from ultralytics.utils.torch_utils import select_device
 
 import lightsam_plugins as ls
-from lightsam_plugins.adapter_arguments import check_options
+from lightsam_plugins.adapter_arguments import check_flags, check_options
 from lightsam_plugins.embedding_cache import EmbeddingCache
 from lightsam_plugins.everything_options import EverythingKeywords
 from lightsam_ultralytics.arguments import check_arguments
@@ -18,15 +18,11 @@ from lightsam_ultralytics.predictor import Predictor
 from lightsam_ultralytics.prompts import Prompts
 from lightsam_ultralytics.refiner import Refiner
 
-_YOLO = "Networks of YOLO have it"
 _ELSEWHERE = {
     "track": "Tracked boxes get masks by sam.refine(yolo.track(source, stream=True))",
-    "info": "lightsam models tells what a model is, sam.model.spec in Python",
+    "info": "sam.model.spec, or lightsam models, tells what it is",
     "export": "lightsam export writes ONNX files",
-    "val": "lightsam evaluate measures masks",
-    "benchmark": "lightsam bench times models",
-    "train": _YOLO,
-    "tune": _YOLO,
+    "to": "sam(source, device=...) moves it; sam.model.device says where it is",
 }
 
 
@@ -90,6 +86,7 @@ class LightSAM(Refiner):
             FileNotFoundError: A source that is not there.
         """
         given = {"bboxes": bboxes, "points": points, "labels": labels, "masks": masks}
+        check_flags(stream=stream)
         check_arguments(arguments, [*given, "everything"], self.model.spec.encoder_side)
         check_options(everything or {}, given)
         if (device := arguments.get("device")) is not None:
@@ -105,9 +102,8 @@ class LightSAM(Refiner):
         self.callbacks[event].append(function)
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(
-            f"LightSAM has no {name!r}. {_ELSEWHERE.get(name, 'It is called as ultralytics.SAM is')}."
-        )
+        hint = _ELSEWHERE.get(name, "Call it: sam(source, bboxes=...); its network is sam.model")
+        raise AttributeError(f"LightSAM has no {name!r}. {hint}.")
 
     def _move(self, device: str) -> None:
         moved = self.model.to(device)

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 
 import lightsam_plugins as ls
+from lightsam_plugins.adapter_frames import check_entries, check_shared
+from lightsam_plugins.errors import located
 from lightsam_plugins.everything_options import EverythingKeywords
+from lightsam_plugins.images import check_shape
 from lightsam_plugins.mask_prompts import rough_logits
 
 
@@ -34,19 +37,16 @@ class Prompts:
             PromptError: Not one entry for each image of a list.
         """
         given = {name: value for name, value in prompts.items() if value is not None}
-        several = isinstance(source, list | tuple) or (
-            getattr(source, "ndim", 0) == 4 and source.shape[0] > 1
-        )
+        batch = getattr(source, "ndim", 0) == 4 and source.shape[0] > 1  # of a tensor
+        several = batch or isinstance(source, list | tuple)
+        for image in source if several else [source]:
+            if isinstance(image, np.ndarray):
+                check_shape(image)
         if not several:
+            check_shared("bboxes", given.get("bboxes"), "Or pass results of a detector to refine().")
             return cls(given, everything, None)
         for name, value in given.items():
-            if not hasattr(value, "__len__") or len(value) != len(source):
-                raise ls.PromptError(
-                    f"{name} of a list of images",
-                    expected=f"a list of {len(source)}, one entry an image",
-                    got=f"{len(value)} entries" if hasattr(value, "__len__") else repr(value),
-                    hint=f"To share prompts repeat them: {name}=[{name}] * {len(source)}.",
-                )
+            check_entries(name, value, len(source))
         return cls(given, everything, len(source))
 
     def segment(self, model: ls.Segmenter, embedding: ls.Embedding, index: int, path: str) -> ls.Masks:
@@ -79,8 +79,7 @@ class Prompts:
                 mask_input=None if rough is None else rough_logits(rough, embedding.frame),
             )
         except ls.InputError as error:
-            what = f"{path}: {error.what}"
-            raise type(error)(what, expected=error.expected, got=error.got, hint=error.hint) from error
+            raise located(error, path) from error
 
 
 def _objects(value: Any, depth: int) -> Any:

@@ -50,15 +50,12 @@ class Refiner:
             return self._refined(list(results))
         if isinstance(results, Iterator):
             return (self._refined([result])[0] for result in results)
-        raise ls.InputError(
-            "not results of Ultralytics",
-            expected="a Results, a list of them or a stream",
-            got=type(results).__name__,
-            hint="Pass what yolo(source) or yolo.track(source, stream=True) returned.",
-        )
+        raise _no_results(results)
 
     def _refined(self, results: list[Results]) -> list[Results]:
         for result in results:
+            if not hasattr(result, "orig_img"):
+                raise _no_results(result)
             if getattr(result, "boxes", None) is None:
                 raise ls.InputError(
                     f"{getattr(result, 'path', 'a result')}: results without boxes",
@@ -69,6 +66,15 @@ class Refiner:
         images = [np.asarray(result.orig_img)[..., 2::-1] for result in results]
         found = segment_boxes(self.model, images, [_array(result.boxes.xyxy) for result in results])
         return [_with(result, masks) for result, masks in zip(results, found, strict=True)]
+
+
+def _no_results(got: Any) -> ls.InputError:
+    return ls.InputError(
+        "not results of Ultralytics",
+        expected="a Results, a list of them or a stream",
+        got=type(got).__name__,
+        hint="Pass what yolo(source) or yolo.track(source, stream=True) returned.",
+    )
 
 
 def _with(result: Results, masks: ls.Masks) -> Results:

@@ -147,8 +147,9 @@ def test_lists_of_frames_take_lists_of_prompts(model: ls.Segmenter, photo: np.nd
     both = sam.predict(photo, boxes=COINS)
     assert sv.Detections.merge([first, second]).mask == both.mask
     assert [len(one) for one in clicked] == [1, 1]
+    assert [len(one) for one in sam.predict([photo, photo], boxes=[COINS, None])] == [len(COINS), 0]
     with pytest.raises(
-        ls.PromptError, match="boxes of several frames: expected a list of 3, one entry a frame, got 2"
+        ls.PromptError, match="boxes of 3 images: expected a list of 3, one entry an image, got 2 entries"
     ):
         sam.predict([photo] * 3, boxes=list(COINS))
 
@@ -222,15 +223,26 @@ def test_what_does_not_match_is_told(model: ls.Segmenter, photo: np.ndarray) -> 
     """Detections that do not match frames, an inverted box, masks of another size, and names that are none."""
     sam = LightSAM(model)
     with pytest.raises(
-        ls.InputError, match=r"a list of Detections for an array of shape .* Join them before"
+        ls.InputError, match=r"a list of Detections for an array of shape .* Of one frame join them"
     ):
         sam.refine(photo, [found(), found()])  # type: ignore[call-overload]
     with pytest.raises(ls.InputError, match="2 frames and 1 Detections"):
         sam.refine([photo, photo], [found()])
     with pytest.raises(ls.InputError, match="not a Detections: .*Boxes alone: predict"):
         sam.refine(photo, COINS)  # type: ignore[call-overload]
-    with pytest.raises(ls.PromptError, match="box 1 is inverted"):
-        sam.refine(photo, found(np.array([COINS[0], [9, 0, 1, 1]])))
+    inverted = found(np.array([COINS[0], [9, 0, 1, 1]]))
+    with pytest.raises(ls.PromptError, match="^box 1 is inverted"):
+        sam.refine(photo, inverted)
+    with pytest.raises(ls.PromptError, match="^image 1 of 2: box 1 is inverted"):
+        sam.refine([photo, photo], [found(), inverted])
+    with pytest.raises(ls.ImageError, match="not the shape of an image: .*For channels first pass"):
+        LightSAM(model, bgr=True).refine(photo.transpose(2, 0, 1), found())
+    with pytest.raises(ls.PromptError, match="boxes of 2 images: an entry may be meant for an image"):
+        sam.predict([photo, photo], boxes=COINS[:2])
+    with pytest.raises(ls.PromptError, match="masks in an object: .*got Detections. Pass its .mask"):
+        sam.predict(photo, masks=found())
+    with pytest.raises(ls.OptionError, match="bgr: expected True or False, got 'rgb'"):
+        sam.predict(photo, boxes=COINS, bgr="rgb")
     with pytest.raises(ls.PromptError, match="boxes in an object: .*got Detections. Pass its .xyxy."):
         sam.predict(photo, boxes=found())
     with pytest.raises(ls.OptionError, match="unknown argument 'box': .*Did you mean 'boxes'"):

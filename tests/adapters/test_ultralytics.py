@@ -222,7 +222,7 @@ def test_bad_prompts_and_arguments_are_told(sam: Any, photo: np.ndarray, tmp_pat
     with pytest.raises(ls.PromptError, match="image1.jpg: points of object 0 hold NaN"):
         sam([photo, photo], points=[CLICKS, [[np.nan, 3]]], verbose=False)
     with pytest.raises(
-        ls.PromptError, match="bboxes of a list of images: expected a list of 2, one entry an image, got 3"
+        ls.PromptError, match="bboxes of 2 images: expected a list of 2, one entry an image, got 3"
     ):
         sam([photo, photo], bboxes=[*COINS, COINS[0]], verbose=False)
     with pytest.raises(ls.PromptError, match="masks do not fit the image"):
@@ -265,5 +265,17 @@ def test_what_would_have_no_effect_is_refused(sam: Any, photo: np.ndarray) -> No
         AttributeError, match=r"LightSAM has no 'track'. Tracked boxes get masks by sam.refine"
     ):
         sam.track(photo)
-    with pytest.raises(AttributeError, match="LightSAM has no 'fuse'. It is called as ultralytics.SAM is"):
+    with pytest.raises(ls.OptionError, match=r"stream: expected True or False, got \[\["):
+        sam(photo, COINS)
+    with pytest.raises(ls.OptionError, match=r"Write everything=\{'points_per_side': 4\}"):
+        sam(photo, points_per_side=4)
+    with pytest.raises(ls.PromptError, match="bboxes of several images for one source: .*got 60 arrays"):
+        sam("clip.mp4", bboxes=[COINS] * 60)
+    with pytest.raises(ls.PromptError, match="bboxes of 2 images: an entry may be meant for an image"):
+        sam([photo, photo], bboxes=COINS[:2])
+    with pytest.raises(ls.ImageError, match="not the shape of an image: .*For channels first pass"):
+        sam(photo.transpose(2, 0, 1), bboxes=COINS)
+    with pytest.raises(ls.InputError, match="not results of Ultralytics: .*got ndarray"):
+        next(sam.refine(iter([photo])))
+    with pytest.raises(AttributeError, match="LightSAM has no 'fuse'. Call it: sam"):
         sam.fuse()

@@ -317,3 +317,18 @@ def test_large_file(tmp_path: Path) -> None:
     )
 
     assert growth < 1.2 * 4 * 13_000 * 14_000
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        (None, "A video that has ended, or a file that OpenCV could not read, gives None"),
+        ((True, np.zeros((4, 4, 3), np.uint8)), r"Pass one image; capture.read\(\) of OpenCV returns"),
+        (iter([]), "Pass the images of a stream one by one"),
+        (torch.zeros(3, 4, 4), r"Of a torch tensor pass tensor.cpu\(\).numpy\(\)"),
+    ],
+)
+def test_what_is_often_passed_in_the_place_of_an_image_is_told(source: object, hint: str) -> None:
+    """None, what OpenCV's read returns, a stream, and a tensor."""
+    with pytest.raises(ImageError, match=hint):
+        load_image(source)

@@ -198,10 +198,24 @@ def test_bad_arguments_are_told() -> None:
         follow.add(boxes=[9, 9, 4, 4])
     with pytest.raises(ls.PromptError, match="point_labels do not match points"):
         follow.add(points=[[1, 2]], point_labels=[1, 0])
+    with pytest.raises(ls.PromptError, match=r"masks have the wrong shape: .*got \(3,\)"):
+        follow.add(masks=np.zeros(3, bool))
     assert follow.ids == []
     assert follow.add(boxes=box(1, 2)) == [0]
+    with pytest.raises(ls.InputError, match=r"no object '0' is followed: expected one of \[0\]"):
+        follow.remove("0")  # type: ignore[arg-type]
     with pytest.raises(ls.OptionError, match="patience: expected a whole number of frames >= 1, got 0"):
         video(patience=0)
+
+
+def test_a_prompt_without_a_mask_is_told() -> None:
+    """An empty mask gives no object: a warning says so, the others are followed."""
+    follow = video()
+    follow.add(masks=np.zeros((1, *SIZE), bool))
+    follow.add(boxes=box(10, 20))
+    with pytest.warns(UserWarning, match="the prompt of object 0 has no mask: it is not followed"):
+        found = follow.step(frame((10, 20, RED)))
+    assert found.ids == [1]
 
 
 def test_memory_does_not_grow_with_the_stream() -> None:
