@@ -20,18 +20,18 @@ _STILL = 5  # pixels of the screen that the mouse may move in a click, as in nap
 
 # Keys that no layer of napari has; name, what it does, and the method of the controller.
 KEYS: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
-    ("N", "keep the object, begin the next", lambda controller: controller.commit()),
-    ("Q", "take the prompts away", lambda controller: controller.discard()),
-    ("W", "next clicks: this / not this", lambda controller: controller.flip_polarity()),
-    ("G", "size: best, small, medium, large", lambda controller: controller.cycle_granularity()),
+    ("N", "keep it, go on", lambda controller: controller.commit()),
+    ("Q", "clear the prompts", lambda controller: controller.discard()),
+    ("W", "next: this / not this", lambda controller: controller.flip_polarity()),
+    ("G", "another size of mask", lambda controller: controller.cycle_granularity()),
     ("U", "undo", lambda controller: controller.undo()),
     ("Shift-U", "redo", lambda controller: controller.redo()),
-    ("H", "preview under the mouse on / off", lambda controller: controller.hover.toggle()),
-    ("K", "stop what is going on", lambda controller: controller.cancel()),
+    ("H", "preview on / off", lambda controller: controller.hover.toggle()),
+    ("K", "stop the model", lambda controller: controller.cancel()),
 )
 MOUSE = (
     ("click", "this is the object"),
-    ("Ctrl+click or Alt+click", "not this"),
+    ("Ctrl/Alt+click", "not this"),
     ("Shift+drag", "a box around it"),
     ("drag a click", "moves it"),
     ("drag beside", "moves the view"),

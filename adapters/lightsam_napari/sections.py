@@ -201,6 +201,4 @@ def shortcuts() -> QWidget:
         ("Ctrl+Z", "undo, as anywhere"),
     ]
     cells = "".join(f"<tr><td><b>{key}</b>&nbsp;&nbsp;</td><td>{text}</td></tr>" for key, text in rows)
-    label = QLabel(f"<table>{cells}</table>")
-    label.setWordWrap(True)
-    return label
+    return QLabel(f"<table>{cells}</table>")  # not wrapped: a collapsible's height is that of one width

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from napari.utils import progress
 from qtpy.QtCore import QEvent, QSize, Qt
-from qtpy.QtWidgets import QGroupBox, QLabel, QProgressBar, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QProgressBar, QScrollArea, QVBoxLayout, QWidget
+from superqt import QCollapsible
 
 from lightsam_napari.bridge import Bridge
 from lightsam_napari.canvas import let_go_of_buffers
@@ -60,7 +61,13 @@ class LightSam(QScrollArea):
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Narrow, so that the canvas keeps its room."""
-        return QSize(self.minimumWidth(), 700)
+        return QSize(self.minimumSizeHint().width(), 700)
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """So wide that nothing is cut off, in the fonts of the moment: napari sets its style later."""
+        content, least = self.widget(), super().minimumSizeHint()
+        width = 0 if content is None else content.minimumSizeHint().width()
+        return QSize(width + _SCROLL_BAR, least.height())
 
     def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802 - Qt's name
         """Go where the dock is closed: napari then takes the panel out of it and keeps it, with its layers."""
@@ -76,8 +83,9 @@ class LightSam(QScrollArea):
             section.refresh()
 
     def _lay_out(self) -> None:
-        keys = QGroupBox("Mouse and keys")
-        QVBoxLayout(keys).addWidget(shortcuts())
+        keys = QCollapsible("Mouse and keys")
+        keys.addWidget(shortcuts())
+        keys.expand(animate=False)
         self.status.setWordWrap(True)
         self.status.setMinimumHeight(36)
         self.progress.hide()
@@ -98,7 +106,6 @@ class LightSam(QScrollArea):
         self.setWidget(content)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumWidth(content.minimumSizeHint().width() + _SCROLL_BAR)
 
     def _layer_events(self) -> list[Any]:
         events = self._viewer.layers.events

@@ -10,6 +10,7 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QFileDialog, QLabel
 from skimage.io import imread
+from superqt import QCollapsible
 from window import screen, window
 
 pytestmark = [
@@ -50,13 +51,16 @@ def test_the_wheel_and_keys_pass_choices_by() -> None:
 
 
 def test_the_list_of_keys_is_seen_whole() -> None:
-    """At the panel's own width the last line of "Mouse and keys" is inside of it."""
+    """At the panel's own width "Mouse and keys" is inside of it to its last line and letter; it can be folded away."""
     with window(lambda viewer: viewer.add_image(stack(), name="stack")) as w:
         label = next(one for one in w.panel.findChildren(QLabel) if "undo, as anywhere" in one.text())
         w.settle()
 
         assert label.height() >= label.heightForWidth(label.width())
         assert label.geometry().bottom() <= label.parentWidget().height()
+        assert w.panel.widget().minimumSizeHint().width() <= w.panel.viewport().width()
+        w.press(w.panel.findChild(QCollapsible).toggleButton())
+        w.settle(lambda: label.parentWidget().height() == 0)
 
 
 def test_a_panel_that_is_closed_takes_its_layers_along() -> None:
