@@ -67,6 +67,12 @@ def evaluate(
     teacher: Annotated[
         str | None, _option(_WHAT, "A model to agree with; adds teacher.", metavar="NAME")
     ] = None,
+    everything: Annotated[
+        str | None,
+        _option(
+            _WHAT, "Its options, such as pred_iou_thresh=0.3,hierarchical=true.", metavar="NAME=VALUE,..."
+        ),
+    ] = None,
     limit: Annotated[
         int | None, _option(_DATA, "Only so many images, from the beginning.", metavar="N")
     ] = None,
@@ -94,6 +100,7 @@ def evaluate(
         protocol,
         boxes_from,
         teacher,
+        everything,
         limit,
         dataset,
         batch_size,

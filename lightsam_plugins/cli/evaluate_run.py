@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.text import Text
@@ -12,6 +13,7 @@ from rich.text import Text
 from lightsam_plugins.cli.options import load_model
 from lightsam_plugins.cli.output import INTERRUPTED, SOME_FAILED, err, say
 from lightsam_plugins.cli.progress import Bar
+from lightsam_plugins.errors import OptionError
 from lightsam_plugins.evaluation.extra import require_extra
 from lightsam_plugins.registry import model_card
 from lightsam_plugins.replacing import replacing
@@ -34,6 +36,7 @@ class Job:
     protocol: str
     boxes_from: Path | None
     teacher: str | None
+    everything: str | None
     limit: int | None
     dataset: str | None
     batch_size: int
@@ -48,7 +51,26 @@ class Job:
         names = self.protocol.split(",")
         names += ["boxes-from"] * (self.boxes_from is not None and "boxes-from" not in names)
         names += ["teacher"] * (self.teacher is not None and "teacher" not in names)
+        names += ["everything"] * (self.everything is not None and "everything" not in names)
         return ",".join(names)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Those of everything mode.
+
+        Raises:
+            OptionError: A part that is not a name and a number, true or false.
+        """
+        options: dict[str, Any] = {}
+        for part in filter(None, (self.everything or "").split(",")):
+            name, _, value = part.partition("=")
+            try:
+                options[name.strip().replace("-", "_")] = json.loads(value)
+            except json.JSONDecodeError:
+                raise OptionError(
+                    "--everything", expected="NAME=VALUE,... with numbers, true and false", got=repr(part)
+                ) from None
+        return options
 
 
 def run(job: Job) -> int:
@@ -102,6 +124,7 @@ def _measured(job: Job, subject: Subject, identity: str, dataset: Dataset) -> Re
             out=job.out,
             boxes_from=job.boxes_from,
             teacher=load_model(job.teacher, job.device) if job.teacher is not None else None,
+            everything=job.options,
             weights=identity,
             limit=job.limit,
             batch_size=job.batch_size,

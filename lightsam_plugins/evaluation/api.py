@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,10 @@ from lightsam_plugins.evaluation.measuring import Measurement
 from lightsam_plugins.evaluation.plan import Plan, read_plan
 from lightsam_plugins.evaluation.report import Report
 from lightsam_plugins.evaluation.subject import Subject, prompts_of
+from lightsam_plugins.everything_options import everything_options
 from lightsam_plugins.images import load_image
 from lightsam_plugins.journal import Journal, stamp_of
+from lightsam_plugins.segmenter import Segmenter
 from lightsam_plugins.timing import timed
 
 JOURNAL = "journal.jsonl"
@@ -50,6 +52,7 @@ def evaluate(
     out: str | Path,
     boxes_from: str | Path | None = None,
     teacher: Subject | None = None,
+    everything: Mapping[str, Any] | None = None,
     weights: str = "",
     limit: int | None = None,
     batch_size: int = 4,
@@ -64,6 +67,7 @@ def evaluate(
         out: Folder of the finished images.
         boxes_from: Boxes of a detector in the form of COCO's results, for the protocol boxes-from.
         teacher: The other model of the protocol teacher.
+        everything: Options of everything mode, in place of the model's own; as of `Segmenter.everything`.
         weights: Tells different weights of one model apart: a folder begun with others is refused.
         limit: Take this many images from the beginning.
         batch_size: Images encoded at once.
@@ -74,13 +78,15 @@ def evaluate(
 
     Raises:
         MissingExtra: The extra ``evaluate`` is not installed.
-        OptionError: An unknown protocol, or one that lacks what it needs.
+        OptionError: An unknown protocol, or one that lacks what it needs; an unknown option of everything mode, or one
+            without the protocol.
         InputError: `out` holds results with other settings, or a file cannot be read.
         Cancelled: `progress` returned False; what is finished is in `out`, as it is after Ctrl-C.
     """
     require_extra()
     plan = read_plan(protocols, prompts_of(subject))
     _complete(plan, boxes_from, teacher)
+    options = _options(subject, plan, everything or {})
     detections, problems = ({}, []) if boxes_from is None else read_detections(Path(boxes_from))
     samples = _first(dataset.samples, limit)
     settings = {
@@ -91,9 +97,10 @@ def evaluate(
         | {"clicks": list(plan.clicks)},
         "boxes": hashlib.sha256(Path(boxes_from).read_bytes()).hexdigest() if boxes_from else None,
         "teacher": teacher.name if teacher is not None else None,
+        **({"everything": options} if options else {}),
     }
     journal = Journal(Path(out) / JOURNAL, settings, "evaluate")
-    measurement = Measurement(subject, plan, detections, teacher)
+    measurement = Measurement(subject, plan, detections, teacher, options)
     failed = _measure(measurement, samples, journal, batch_size, progress)
     return collect(dataset, samples, journal, settings, plan, [*problems, *failed])
 
@@ -105,6 +112,19 @@ def _complete(plan: Plan, boxes_from: str | Path | None, teacher: Subject | None
         )
     if plan.teacher and teacher is None:
         raise OptionError("teacher", expected="another model", hint="Pass teacher=, --teacher NAME.")
+
+
+def _options(subject: Subject, plan: Plan, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of everything mode, checked before the first image."""
+    if given and not plan.everything:
+        raise OptionError(
+            f"options of everything mode: {', '.join(given)}",
+            expected="the protocol everything with them",
+            hint="Add it to the protocols: box,everything.",
+        )
+    if given and isinstance(subject, Segmenter):
+        everything_options(subject.spec, given)
+    return dict(given)
 
 
 def _first(samples: Sequence[Sample], limit: int | None) -> Sequence[Sample]:

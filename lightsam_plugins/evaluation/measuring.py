@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -39,12 +39,14 @@ class Measurement:
         plan: The protocols.
         detections: Boxes of a detector by image id, for "boxes-from".
         teacher: The other model of "teacher".
+        everything: Options of everything mode.
     """
 
     subject: Subject
     plan: Plan
     detections: dict[int, list[Detection]] = field(default_factory=dict)
     teacher: Subject | None = None
+    everything: Mapping[str, Any] = field(default_factory=dict)
 
     def record(self, sample: Sample, image: UInt8Array, embedding: Any) -> dict[str, Any]:
         """Everything that is to be known of one image.
@@ -129,7 +131,7 @@ class Measurement:
         ]
 
     def _everything(self, sample: Sample, embedding: Any, times: dict[str, float]) -> list[Row]:
-        masks, times["everything"] = timed(lambda: self.subject.everything(embedding))
+        masks, times["everything"] = timed(lambda: self.subject.everything(embedding, **self.everything))
         masks = masks[:EVERYTHING]
         parts = zip(masks.rle(), masks.scores.tolist(), masks.areas.tolist(), strict=True)
         return [row_of(sample.id, 1, rle, area, score=round(score, 6)) for rle, score, area in parts]

@@ -10,6 +10,8 @@ import pytest
 from known_answers import SQUARES, KnownAnswers, annotation, square, write_dataset
 from PIL import Image
 
+from lightsam_plugins import load
+from lightsam_plugins.cli.evaluate_run import Job
 from lightsam_plugins.errors import Cancelled, InputError, MissingExtra, OptionError
 from lightsam_plugins.evaluation import evaluate, read_annotations, read_report
 from lightsam_plugins.evaluation.baselines import BASELINES
@@ -311,3 +313,35 @@ def test_baselines_find_a_bright_square_on_dark_ground():
     assert found["filled-box"].sum() == 61 * 61
     for mask in (found["grabcut"], found["random-walker"], clicked):
         assert (mask & disc).sum() / (mask | disc).sum() > 0.95
+
+
+def test_options_of_everything_mode_are_used_and_told_apart(dataset, tmp_path):
+    """Lower thresholds find more masks; the folder of one choice is not that of another; wrong ones are told first."""
+    model = load("nano", device="cpu")
+    one, options = replace(dataset, samples=dataset.samples[:1]), {"points_per_side": 4}
+    low = options | {"pred_iou_thresh": 0, "stability_score_thresh": 0}
+    evaluate(model, one, "everything", out=tmp_path / "usual", everything=options | {"pred_iou_thresh": 1})
+    evaluate(model, one, "everything", out=tmp_path / "low", everything=low)
+    counts = [
+        len(json.loads((tmp_path / name / "journal.jsonl").read_text("utf-8").splitlines()[-1])["everything"])
+        for name in ("usual", "low")
+    ]
+    assert counts[0] == 0 < counts[1]
+
+    with pytest.raises(InputError, match="other settings|with other"):
+        evaluate(model, one, "everything", out=tmp_path / "low", everything=options)
+    with pytest.raises(OptionError, match="unknown option 'pred_iou' of everything mode.*pred_iou_thresh"):
+        evaluate(model, one, "everything", out=tmp_path / "a", everything={"pred_iou": 0.3})
+    with pytest.raises(
+        OptionError, match="options of everything mode: points_per_side: expected the protocol"
+    ):
+        evaluate(model, one, "box", out=tmp_path / "a", everything=options)
+
+
+def test_options_of_everything_mode_on_the_command_line():
+    """Numbers and words of JSON; the protocol is added; what is neither is told."""
+    job = Job(*[None] * 4, "box", *[None] * 2, "pred-iou-thresh=0.3,hierarchical=true", *[None] * 7)
+    assert job.options == {"pred_iou_thresh": 0.3, "hierarchical": True}
+    assert job.protocols == "box,everything"
+    with pytest.raises(OptionError, match="--everything: expected NAME=VALUE,.*got 'hierarchical'"):
+        assert replace(job, everything="hierarchical").options
