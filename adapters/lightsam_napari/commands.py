@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lightsam_napari.preferences import PLUGIN
+from lightsam_napari.widget import LightSam
 
 if TYPE_CHECKING:
     import napari.viewer
 
 
+_TITLE = (
+    "LightSAM (LightSAM)"  # of the dock that napari's menus open: that one, or none, is opened by them later
+)
+
+
 def segment_everything(viewer: napari.viewer.Viewer) -> None:
-    """Open the panel and find all objects of the plane that is shown."""
-    _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, "LightSAM")
+    """Find all objects of the plane that is shown, in the panel that is open, or in one that is opened."""
+    docked = getattr(viewer.window, "dock_widgets", {}).values()
+    panel = next((one for one in docked if isinstance(one, LightSam)), None)
+    if panel is None:
+        panel = LightSam(viewer)
+        viewer.window.add_dock_widget(panel, name=_TITLE)
     panel.controller.batch.everything()

@@ -16,19 +16,20 @@ from lightsam_napari.hover import Hover
 from lightsam_napari.layers import NEGATIVE, POSITIVE
 from lightsam_napari.models import Models
 from lightsam_napari.mouse import Mouse
-from lightsam_napari.pixels import Contrast, Picture, channels, picture
+from lightsam_napari.pixels import Contrast, Picture
 from lightsam_napari.preferences import Preferences
 from lightsam_napari.prompts import Prompts
 from lightsam_napari.session import Session
 from lightsam_napari.turns import Turns
+from lightsam_napari.view import View
 from lightsam_napari.worker import Deliver, Worker
 from lightsam_plugins.errors import InputError, LightSamError
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-_OF_CHANNELS = {"visible", "colormap", "inserted", "removed"}
 _POINTLESS = "This points at nothing: begin with a click on the object, inside of the image."
+_NEXT = "Point at an object."
 _TAKEN = "It is part of older objects, or nearly so: choose overwrite to replace them."
 
 
@@ -56,12 +57,12 @@ class Controller:
         self.turns = Turns(self)
         self.hover = Hover(self, self.preferences.hover)
         self.session: Session | None = None
-        self.protect, self.one_click, self.mix = True, False, False
+        self.protect, self.one_click = True, False
         self.granularity: Granularity = "best"
         self.candidate: Found | None = None
-        self._contrast: Contrast = "as shown"
-        self._versions: dict[Image, int] = {}
+        self.view = View(viewer)
         self.extend_next = self._keep_next = False  # the next click, or mask, is of an object that is kept
+        self._obstacle = False  # was the last message
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.layers.events.connect(self._on_layer)
         viewer.dims.events.point.connect(self._on_view)
@@ -102,11 +103,11 @@ class Controller:
     @property
     def contrast(self) -> Contrast:
         """How values become brightness."""
-        return self._contrast
+        return self.view.contrast
 
     @contrast.setter
     def contrast(self, contrast: Contrast) -> None:
-        self._contrast = contrast
+        self.view.contrast = contrast
         self._on_view()
 
     @property
@@ -121,7 +122,7 @@ class Controller:
 
     def set_mix(self, on: bool) -> None:
         """Add the other visible channels, in their colours, or not."""
-        self.mix = on
+        self.view.mix = on
         self._on_view()
 
     def picture(self) -> Picture:
@@ -130,9 +131,7 @@ class Controller:
         Raises:
             LightSamError: There is no image, or no plane of it is shown.
         """
-        image = self.require_session().image
-        layers = channels(image, self.viewer.layers) if self.mix else [image]
-        return picture(layers, self.viewer.dims, self._contrast, self._versions)
+        return self.view.picture(self.require_session().image)
 
     def shown(self) -> Picture | None:
         """The plane that is shown; None where there is none, and the user is told why."""
@@ -288,19 +287,20 @@ class Controller:
 
     def _stepped(self, done: bool, text: str) -> bool:
         if done:
-            self.message.emit(text)
             self.refresh()
+            self.message.emit(text)
             self.changed.emit()
         return done
 
     def _clear(self, message: str) -> None:
         self.worker.cancel("prompt")
         self.turns.end()
+        gone, self._obstacle = self.candidate is not None or self._obstacle, bool(message)
         self.candidate, self._keep_next = None, False
         if self.session is not None:
             self.session.preview.hide()
-        if message:
-            self.message.emit(message)
+        if message or gone:
+            self.message.emit(message or _NEXT)
         self.changed.emit()
 
     def _on_edited(self) -> None:
@@ -319,14 +319,16 @@ class Controller:
 
     def _on_found(self, shown: Picture, found: Found) -> None:
         session = self.session
-        if session is None or not self._shows(shown.key):
-            return
-        if session.prompts.collect(shown.plane) != found.prompts:
+        if (
+            session is None
+            or not self._shows(shown.key)
+            or session.prompts.collect(shown.plane) != found.prompts
+        ):
             return
         self.candidate, self.turns.asked = found, False
         session.preview.show(found.crop, shown.plane)
         self.message.emit(f"{found.crop[2].sum()} pixels, score {found.score:.2f} ({found.model}).")
-        if self.one_click or self._keep_next:
+        if (self.one_click and not self.mouse.drags) or self._keep_next:
             self.commit()
             self.turns.next()
         self.changed.emit()
@@ -357,8 +359,7 @@ class Controller:
         """Another plane or another brightness is shown, perhaps: napari tells of much that changes neither."""
         if self.session is None or self._shows(self.engine.wanted):
             return
-        self.candidate = None
-        self.session.preview.hide()
+        self._clear("")
         self.encode()
         self.refresh()
 
@@ -369,15 +370,12 @@ class Controller:
 
     def _on_layer(self, event: Any) -> None:
         """Something happened to a layer, of which the list of layers tells as well, or to the list."""
-        if event.type == "data" and isinstance(layer := self.viewer.layers[event.index], Image):
-            self._versions[layer] = self._versions.get(layer, 0) + 1
-        elif event.type != "contrast_limits" and not (self.mix and event.type in _OF_CHANNELS):
-            return
-        self._on_view()
+        if self.view.is_touched(event):
+            self._on_view()
 
     def _on_removed(self, event: Any) -> None:
         layer = event.value
-        self._versions.pop(layer, None)
+        self.view.forget(layer)
         if self.session is None:
             return
         if layer == self.session.image:  # not `is`: napari hands panels proxies of its layers

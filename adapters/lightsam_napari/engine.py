@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from lightsam_napari.hover import spans
 from lightsam_napari.prompts import Prompts
 from lightsam_plugins.errors import Cancelled
 
@@ -159,7 +160,7 @@ class Engine:
     def everything(self, picture: Picture, ticket: Ticket) -> list[Found]:
         """All objects of a plane, the smallest first: where masks overlap, none hides what lies in it.
 
-        A mask that reaches all four sides of the plane is the ground on which objects lie, and left out.
+        A mask that reaches all four sides of the plane, or nearly so, is the ground on which objects lie, and left out.
 
         Raises:
             Cancelled: It was stopped.
@@ -171,7 +172,7 @@ class Engine:
         return [
             Found(crop, float(score), model.name, Prompts())
             for crop, score in rows
-            if crop[2].shape != picture.plane.shape
+            if not spans(crop, picture.plane.shape)
         ]
 
     def _key(self, picture: Picture) -> Any:

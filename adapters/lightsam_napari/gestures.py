@@ -62,14 +62,25 @@ def attach(controller: Controller, layer: Points | Shapes) -> None:
         layer.bind_key("Enter", _key(controller, lambda c: c.commit()), overwrite=True)
         layer.mouse_drag_callbacks.append(lambda points, event: _press(controller, points, event))
         layer.mouse_move_callbacks.append(lambda points, event: _move(controller, event))
+    else:
+        layer.mouse_drag_callbacks.append(lambda _, event: _hold(controller, event))
 
 
 def _key(controller: Controller, action: Callable[[Any], Any]) -> Callable[[Any], None]:
     def pressed(_: Any) -> None:
-        if controller.session is not None:
+        busy = controller.mouse.held or controller.mouse.drags  # what is drawn cannot be replaced
+        if controller.session is not None and not busy:
             action(controller)
 
     return pressed
+
+
+def _hold(controller: Controller, event: Any) -> Iterator[None]:
+    controller.mouse.held = True
+    yield
+    while event.type == "mouse_move":
+        yield
+    controller.mouse.held = False
 
 
 def _move(controller: Controller, event: Any) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lightsam_napari.planes import Plane
     from lightsam_plugins.upsample import Crop
 
+SPAN = 0.98  # of the height and the width of a plane
 PRESS = 0.03  # seconds; `nano` takes 12 ms
 
 
@@ -92,9 +93,14 @@ class Hover:
 
 
 def is_ground(crop: Crop, plane: Plane) -> bool:
-    """Whether a mask reaches all four sides of its plane or covers most of it: a flash of colour under the mouse."""
-    mask, (height, width) = crop[2], plane.shape
-    return mask.shape == plane.shape or 2 * int(mask.sum()) > height * width
+    """Whether a mask spans its plane or covers most of it: a flash of colour under the mouse."""
+    height, width = plane.shape
+    return spans(crop, plane.shape) or 2 * int(crop[2].sum()) > height * width
+
+
+def spans(crop: Crop, shape: tuple[int, int]) -> bool:
+    """Whether a mask reaches all four sides of its plane, or nearly so: it is the ground that objects lie on."""
+    return all(side >= SPAN * whole for side, whole in zip(crop[2].shape, shape, strict=True))
 
 
 def _keep(_shown: Picture, _found: Found) -> None:

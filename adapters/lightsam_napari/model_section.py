@@ -57,14 +57,18 @@ class ModelSection(QGroupBox):
             self._controller.change_model(name, self._controller.models.device)
             return
         self._asked = spec
-        size = sum(file.size for file in spec.files) / 1e6
+        size = (
+            f"{sum(file.size for file in spec.files) / 1e6:.0f} MB, "
+            if all(f.size for f in spec.files)
+            else ""
+        )
         terms = (
             f" Their licence, {spec.licence_weights}, has terms: {spec.licence_terms}"
             if spec.licence_terms
             else ""
         )
         self.question.setText(
-            f"The weights of {name} ({size:.0f} MB, {spec.licence_weights}) are not on this machine.{terms} Download?"
+            f"The weights of {name} ({size}{spec.licence_weights}) are not on this machine.{terms} Download?"
         )
         self.accept.setText("Accept the licence and download" if spec.licence_terms else "Download")
         self.ask.show()

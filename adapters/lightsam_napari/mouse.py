@@ -30,6 +30,8 @@ class Mouse:
     def __init__(self, controller: Controller) -> None:
         self._controller = controller
         self.tool: Tool = "click"
+        self.drags = False  # a box is drawn or a click moved by us, and the button not let go
+        self.held = False  # the same of what napari draws
 
     def use(self, tool: Tool) -> None:
         """Make a tool the one that the mouse has: its layer becomes the active one."""
@@ -69,6 +71,7 @@ class Mouse:
         ring = plane.to_data([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
         box = Drawn("rectangle", tuple(map(tuple, ring.tolist())), POSITIVE)
         session.prompts.restore(replace(session.seen, shapes=(*session.seen.shapes, box)))
+        self.drags = not last
         if last:
             session.step()
         self._controller.refresh()
@@ -85,6 +88,7 @@ class Mouse:
         points = list(session.prompts.snapshot().points)
         points[index] = tuple(session.image.world_to_data(place).tolist())
         session.prompts.restore(replace(session.seen, points=tuple(points)))
+        self.drags = not last
         if last:
             session.step()
         self._controller.refresh()

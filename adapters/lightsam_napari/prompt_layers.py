@@ -136,8 +136,9 @@ class PromptLayers:
 
     def restore(self, prompts: Snapshot) -> None:
         """Have exactly these prompts, and say nothing of it."""
-        now = self.snapshot()
         with self.quiet():
+            self._end_drawing()
+            now = self.snapshot()
             if (prompts.points, prompts.polarities) != (now.points, now.polarities):
                 self._restore_points(prompts)
             if prompts.shapes != now.shapes:
@@ -211,6 +212,17 @@ class PromptLayers:
                 face_color="transparent",
             )
         self.polarity = self._polarity
+
+    def _end_drawing(self) -> None:
+        """Let napari finish a shape that is being drawn, which it does as the mode changes: it cannot be replaced."""
+        layer = self.shapes
+        if (
+            layer is not None
+            and layer == self._viewer.layers.selection.active
+            and layer.mode.startswith("add")
+        ):
+            mode, layer.mode = layer.mode, "pan_zoom"
+            layer.mode = mode
 
     def _polarities(self) -> list[str]:
         if self.shapes is None:

@@ -65,7 +65,7 @@ class LayersSection(QGroupBox):
         self.image.offer(images, controller.image)
         self.output.offer([("new layer", None), *labels], controller.labels)
         self.contrast.offer([(contrast, contrast) for contrast in CONTRASTS], controller.contrast)
-        self.mix.setChecked(controller.mix)
+        self.mix.setChecked(controller.view.mix)
         self.save.setEnabled(controller.labels is not None)
 
     def _save(self) -> None:
@@ -77,7 +77,8 @@ class LayersSection(QGroupBox):
         if not path:
             return
         try:
-            saved = layer.save(path if Path(path).suffix else path + _FILES[kind])
+            known = Path(path).suffix.lower() in _FILES.values()
+            saved = layer.save(path if known else path + _FILES.get(kind, ".tif"))
         except OSError as error:
             saved = []
             controller.message.emit(f"Not saved: {error}.")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Labels
+
 from lightsam_napari.commits import Commits, fits
 from lightsam_napari.history import History, Step
-from lightsam_napari.layers import new_labels
+from lightsam_napari.layers import IMAGE, new_labels
 from lightsam_napari.preview import Preview
 from lightsam_napari.prompt_layers import PromptLayers, Snapshot
 from lightsam_plugins.errors import InputError
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.components import ViewerModel
-    from napari.layers import Image, Labels
+    from napari.layers import Image
 
     from lightsam_napari.engine import Found
     from lightsam_napari.planes import Plane
@@ -33,6 +35,9 @@ class Session:
         self.seen = Snapshot()  # the prompts at the last step
         self._commits: Commits | None = None
         self._writing = False
+        for layer in viewer.layers:  # of an earlier session on this image
+            if isinstance(layer, Labels) and IMAGE in layer.metadata and fits(layer, image):
+                self.labels = layer
 
     @property
     def labels(self) -> Labels | None:
@@ -123,7 +128,7 @@ class Session:
         """Take one step back; whether there was one.
 
         Args:
-            whole: Together with an object go the prompts that it was made of.
+            whole: Together with an object goes the last of the prompts that it was made of.
         """
         step = self.history.undo()
         if step is None:
@@ -131,7 +136,7 @@ class Session:
         self._go_to(step.before, step.highest and step.highest[0])
         last = self.history.last
         if whole and step.before not in (step.after, Snapshot()) and last is not None and last.labels is None:
-            self.undo(whole=True)
+            self.undo()
         return True
 
     def redo(self, *, whole: bool = False) -> bool:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _SCROLL_BAR = 20  # pixels
 _NO_IMAGE = "Open an image first, yours or one of File > Open Sample."
+_MOUSE = "The mouse is that of"
 _HELLO = "Move the mouse over an object: its outline appears. Click to hold it, press N to keep it."
 
 
@@ -88,8 +89,11 @@ class LightSam(QScrollArea):
         keys.expand(animate=False)
         self.status.setWordWrap(True)
         self.status.setMinimumHeight(36)
-        self.progress.hide()
-        self.stop.hide()
+        for hidden in (self.progress, self.stop):
+            policy = hidden.sizePolicy()
+            policy.setRetainSizeWhenHidden(True)  # or all below would jump
+            hidden.setSizePolicy(policy)
+            hidden.hide()
         content = QWidget()
         layout = QVBoxLayout(content)
         for part in (
@@ -122,11 +126,19 @@ class LightSam(QScrollArea):
             # Soon, as napari makes a new layer the active one after it tells of it.
             self._bridge.deliver(self._take_image)
         self.refresh()
-        if (active := self._viewer.layers.selection.active) is None:  # as in between two selections
+        self._bridge.deliver(self._tell_tool)  # soon: a layer that is added is the active one for a moment
+
+    def _tell_tool(self) -> None:
+        """Say that the mouse has no tool of the panel any more, and take that back."""
+        active, mouse = self._viewer.layers.selection.active, self.controller.mouse
+        if active is None or self.controller.image is None:
             return
-        held, self._held = self._held, self.controller.mouse.has(self.controller.mouse.tool)
-        if held and not self._held:
-            self._say(f"The mouse is that of {active.name!r} now. Choose a tool to go on.")
+        held, self._held = self._held, mouse.has(mouse.tool)
+        told = self.status.text().startswith(_MOUSE)
+        if not self._held and (held or told):
+            self._say(f"{_MOUSE} {active.name!r} now. Choose a tool to go on.")
+        elif self._held and told:
+            self._say(_HELLO)
 
     def _take_image(self) -> None:
         """Work on the selected image, or else on the topmost, where there is none yet."""

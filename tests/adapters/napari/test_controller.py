@@ -245,63 +245,6 @@ def test_undo_and_redo_of_prompts_and_objects() -> None:
         assert c.candidate is None
 
 
-def test_one_click_an_object_and_corrections_of_the_last() -> None:
-    """With one click an object, two clicks are two objects; taken back, the last one goes on with its prompts."""
-    with opened(two_discs()) as b:
-        c = b.controller
-        c.one_click = True
-        for column in (40, 110):
-            c.click((50, column))
-            b.settle()
-        assert set(np.unique(b.label())) == {0, 1, 2}
-
-        c.one_click = False
-        assert c.undo()
-        b.settle()
-        assert set(np.unique(b.label())) == {0, 1}
-        assert c.candidate.prompts.points == ((110.5, 50.5),)
-
-
-def test_one_click_an_object_is_taken_back_as_a_whole() -> None:
-    """Undo takes the object and its click, nothing is asked again; redo brings both."""
-    with opened(two_discs()) as b:
-        c = b.controller
-        c.one_click = True
-        for column in (40, 110):
-            c.click((50, column))
-            b.settle()
-        both = b.label().copy()
-
-        assert c.undo()
-        b.settle()
-        assert set(np.unique(b.label())) == {0, 1}
-        assert not c.session.prompts.snapshot().points
-        assert c.redo()
-        b.settle()
-        assert (b.label() == both).all()
-        assert c.undo()
-        assert c.undo()
-        b.settle()
-        assert not b.label().any()
-        assert not c.undo()
-
-
-def test_clicks_faster_than_the_model_are_an_object_each() -> None:
-    """With one click an object a second click waits until the first is an object, and a third until the second is."""
-    with opened(two_discs()) as b:
-        c = b.controller
-        c.one_click = True
-        for place in ((50, 40), (50, 110), (5, 5)):
-            c.click(place)
-        b.settle()
-        b.settle()
-        b.settle()
-
-        assert b.label()[50, 40] == 1
-        assert b.label()[50, 110] == 2
-        assert len(c.labels.features) == 3 or not b.label()[5, 5]
-
-
 def test_an_answer_that_comes_in_a_view_of_three_dimensions_is_dropped() -> None:
     """Where no plane is shown any more, and napari has not said so yet, an answer is no candidate and no error."""
     with opened(two_discs()) as b:

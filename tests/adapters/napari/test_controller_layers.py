@@ -91,14 +91,14 @@ def test_everything_boxes_and_points_in_one_go() -> None:
 
 
 def test_the_ground_is_no_object(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of what the model finds, the mask that reaches all four sides is left out; three make an object."""
+    """Of what the model finds, masks that reach all four sides, or all but a pixel, are left out; three make an object."""
     ground = np.ones((120, 160), bool)
     ground[40:60, 40:60] = False
-    crops = [(0, 0, ground), (0, 0, ground[:119]), (40, 40, np.ones((20, 20), bool))]
+    crops = [(0, 0, ground), (0, 0, ground[:119]), (0, 0, ground[:100]), (40, 40, np.ones((20, 20), bool))]
 
     class Masks(list):
         areas = np.array([mask.sum() for _, _, mask in crops])
-        scores = np.array([0.9, 0.8, 0.7])
+        scores = np.array([0.9, 0.85, 0.8, 0.7])
 
         def __getitem__(self, rows: np.ndarray) -> Any:
             return SimpleNamespace(crops=lambda: [crops[row] for row in rows], scores=self.scores[rows])
