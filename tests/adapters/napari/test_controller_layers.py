@@ -91,7 +91,7 @@ def test_everything_boxes_and_points_in_one_go() -> None:
 
 
 def test_the_ground_is_no_object(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of what the model finds, masks that reach all four sides, or all but a pixel, are left out; three make an object."""
+    """Of what the model finds, masks that reach all four sides, or nearly so, are left out; three make one."""
     ground = np.ones((120, 160), bool)
     ground[40:60, 40:60] = False
     crops = [(0, 0, ground), (0, 0, ground[:119]), (0, 0, ground[:100]), (40, 40, np.ones((20, 20), bool))]
