@@ -11,7 +11,7 @@ CARDS = (
         weights=WeightFile(
             filename="nano.safetensors",
             size=5_912_062,
-            sha256="6c30ccd8e0c06851bf9049c40824bea7176703713fac053cd98c4dcd52873554",
+            sha256="d31aed131a6c482cc4fb8868dc19a5260c6ec59e10185c2658d1ddd4bf9e2cdf",
             bundled=True,
         ),
         params=2_949_599,
