@@ -29,21 +29,20 @@ class Hover:
 
     def __init__(self, controller: Controller, on: bool) -> None:
         self._controller, self.on = controller, on
+        self._quick = True  # the last answer that was waited for came in time
 
     def at(self, data: Sequence[float]) -> None:
         """Show what a click at data coordinates of the image would find, where nothing is prompted yet."""
-        if self.on:
-            self._ask(data, POSITIVE)
+        if self.on and self._ask(data, POSITIVE) and self._quick:
+            self._wait()
 
     def pressed(self, data: Sequence[float], polarity: str) -> None:
         """Find what a click will ask for while the button is still held.
 
-        The window stands still for it, `PRESS` at most: model and window take turns in Python, so that side by side
-        both are slower, and a frame without the mask would be drawn in between.
+        The window stands still for it, see `_wait`.
         """
-        controller = self._controller
-        if self._ask(data, polarity, click=True) and not controller.worker.busy("prompt", "encode", "batch"):
-            controller.worker.wait("hover", PRESS)
+        if self._ask(data, polarity, click=True):
+            self._wait()
 
     def toggle(self) -> None:
         """Show the mask under the mouse, or not."""
@@ -57,6 +56,16 @@ class Hover:
         controller.worker.cancel("hover")
         if controller.candidate is None and controller.session is not None:
             controller.session.preview.hide()
+
+    def _wait(self) -> None:
+        """Let the window stand still for an answer, `PRESS` at most.
+
+        Model and window take turns in Python, so that side by side both are slower, and a frame without the mask would
+        be drawn in between. The mouse waits at its moves only while the model is quick enough for it; see `at`.
+        """
+        worker = self._controller.worker
+        if not worker.busy("prompt", "encode", "batch"):
+            self._quick = worker.wait("hover", PRESS)
 
     def _ask(self, data: Sequence[float], polarity: str, *, click: bool = False) -> bool:
         """Ask the model; whether it can answer at once, as it has read the plane."""

@@ -180,6 +180,26 @@ def test_a_click_is_answered_from_what_was_begun_at_the_press(monkeypatch: pytes
         assert b.controller.candidate.prompts.labels == (1, 0)
 
 
+def test_the_mouse_waits_for_previews_of_a_quick_model_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A move waits for its preview; where that took too long, moves wait no more until a press was answered in time."""
+    with opened(two_discs()) as b:
+        b.settle()
+        waits: list[bool] = []
+        answers = [True, False, True, True]
+        monkeypatch.setattr(
+            b.controller.worker, "wait", lambda *_: waits.append(True) or answers[len(waits) - 1]
+        )
+        for column, count in ((40, 1), (42, 2), (44, 2), (46, 2)):
+            b.controller.hover.at((50, column))
+            b.settle()
+            assert len(waits) == count
+        b.controller.hover.pressed((50, 48), "positive")
+        b.settle()
+        b.controller.hover.at((50, 50))
+        b.settle()
+        assert len(waits) == 4
+
+
 def test_a_click_beside_the_image_says_why_nothing_comes() -> None:
     """A click beside the image, and one "not this" alone, have no mask; the panel says what is missing."""
     viewer = ViewerModel()
