@@ -8,7 +8,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from lightsam_plugins.errors import InputError, OptionError, did_you_mean
+from lightsam_plugins.errors import InputError, OptionError, check_names
 from lightsam_plugins.everything_options import EverythingOptions
 from lightsam_plugins.loading import load
 from lightsam_plugins.registry import MODELS, weights_hint
@@ -36,12 +36,7 @@ def as_model(model: str | Segmenter, options: Mapping[str, Any], own: Iterable[s
                 hint="Give them to lightsam_plugins.load(name, ...); model.to(device) moves a model.",
             )
         return check_model(model)
-    names = [*list(signature(load).parameters)[1:], *own]
-    for name in options:
-        if name not in names:
-            raise OptionError(
-                f"unknown option {name!r}", expected=f"one of {names}", hint=did_you_mean(name, names)
-            )
+    check_names(options, [*list(signature(load).parameters)[1:], *own])
     return load(model, **options)
 
 
@@ -53,7 +48,7 @@ def check_model(model: Any) -> Segmenter:
     """
     if isinstance(model, Segmenter):
         return model
-    name = model if model in list(MODELS) else "nano"
+    name = model if isinstance(model, str) and model in MODELS else "nano"
     hint = f"Load it: lightsam_plugins.load({name!r})."
     if isinstance(getattr(model, "model", None), Segmenter):
         hint = "Pass the model in it, its .model."
@@ -86,25 +81,10 @@ def check_options(options: Any, prompts: Mapping[str, Any]) -> None:
         )
     names = [*prompts, *(field.name for field in fields(EverythingOptions))]
     given = [name for name, value in prompts.items() if value is not None]
-    for name in options:
-        if name not in names:
-            raise OptionError(
-                f"unknown argument {name!r}", expected=f"one of {names}", hint=did_you_mean(name, names)
-            )
+    check_names(options, names, "argument")
     if options and given:
         raise OptionError(
             f"{', '.join(options)} beside {' and '.join(given)}",
             expected="options of everything mode without prompts",
             hint="Leave out the options, or the prompts.",
         )
-
-
-def check_flags(**flags: Any) -> None:
-    """Check switches, by name.
-
-    Raises:
-        OptionError: One is neither True nor False.
-    """
-    for name, value in flags.items():
-        if not isinstance(value, bool):
-            raise OptionError(name, expected="True or False", got=repr(value))

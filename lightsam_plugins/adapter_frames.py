@@ -13,12 +13,8 @@ from lightsam_plugins.errors import ImageError, InputError, PromptError
 if TYPE_CHECKING:
     from lightsam_plugins.types import ImageLike
 
-_LISTED = {
-    "boxes": 3,
-    "bboxes": 3,
-    "points": 3,
-    "masks": 4,
-}  # axes of the prompts of several images, at least
+# Axes of the prompts of several images, at least.
+_LISTED = {"boxes": 3, "bboxes": 3, "points": 3, "masks": 4}
 _JOIN = {
     True: "What was found in each frame goes into a list, in the order of the frames.",
     False: "Of one frame join them before; of a stream make a list of its frames, or call once a frame.",
@@ -76,12 +72,7 @@ def check_stream(frames: Any) -> Iterable[ImageLike]:
         ImageError: It is one image, a file, or nothing that can be gone through.
     """
     single = isinstance(frames, Image.Image) or (hasattr(frames, "ndim") and frames.ndim <= 3)
-    if (
-        isinstance(frames, Iterable)
-        and not single
-        and not isinstance(frames, str)
-        and not hasattr(frames, "__fspath__")
-    ):
+    if isinstance(frames, Iterable) and not single and not isinstance(frames, str):
         return frames
     hint = "Open a video by a library, and pass its frames; docs/video.md shows how."
     if single:

@@ -25,7 +25,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -140,6 +140,38 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """A hint with the one of the `known` names that `name` is nearest to; None where it is like none."""
     near = get_close_matches(name, list(known), 1)
     return f"Did you mean {near[0]!r}?" if near else None
+
+
+def check_names(given: Iterable[str], known: Sequence[str], what: str = "option", where: str = "") -> None:
+    """Refuse the first name that is not known.
+
+    Args:
+        given: Names as a user wrote them.
+        known: Those that there are.
+        what: What they are names of.
+        where: Of what these are.
+
+    Raises:
+        OptionError: It names the nearest one.
+    """
+    for name in given:
+        if name not in known:
+            raise OptionError(
+                f"unknown {what} {name!r}{where}",
+                expected=f"one of {known}",
+                hint=did_you_mean(name, known),
+            )
+
+
+def check_flags(**flags: Any) -> None:
+    """Check switches, by name.
+
+    Raises:
+        OptionError: One is neither True nor False.
+    """
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise OptionError(name, expected="True or False", got=repr(value))
 
 
 def in_short(error: BaseException) -> str:

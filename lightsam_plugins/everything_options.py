@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from lightsam_plugins.errors import OptionError, did_you_mean
+from lightsam_plugins.errors import OptionError, check_flags, check_names
 from lightsam_plugins.point_grid import coarse_to_fine, layer_grids
 
 if TYPE_CHECKING:
@@ -79,9 +79,7 @@ class EverythingOptions:
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
             _check_number(name, getattr(self, name), low, high, whole=name in _WHOLE)
-        for name in ("hierarchical", "detector_bgr"):
-            if not isinstance(getattr(self, name), bool):
-                raise OptionError(name, expected="True or False", got=repr(getattr(self, name)))
+        check_flags(hierarchical=self.hierarchical, detector_bgr=self.detector_bgr)
         if self.point_grids is not None:
             object.__setattr__(self, "point_grids", self._checked_grids(self.point_grids))
 
@@ -146,13 +144,7 @@ def everything_options(spec: ModelSpec, given: Mapping[str, Any]) -> EverythingO
         OptionError: A name that is no option, a value outside its range, or one the model has no use for.
     """
     names = [field.name for field in fields(EverythingOptions)]
-    for name in given:
-        if name not in names:
-            raise OptionError(
-                f"unknown option {name!r} of everything mode",
-                expected=f"one of {names}",
-                hint=did_you_mean(name, names),
-            )
+    check_names(given, names, where=" of everything mode")
     chosen = {name: value for name, value in given.items() if value is not None}
     if chosen.get("detector_bgr") and all(file.part != "detector" for file in spec.files):
         raise OptionError(

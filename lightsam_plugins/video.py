@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from lightsam_plugins.adapter_arguments import check_flags, check_model
+from lightsam_plugins.adapter_arguments import check_model
 from lightsam_plugins.adapter_frames import check_stream, turned
 from lightsam_plugins.boxes import box_areas
-from lightsam_plugins.errors import InputError, OptionError
+from lightsam_plugins.errors import InputError, OptionError, check_flags
 from lightsam_plugins.images import load_image
 from lightsam_plugins.mask_prompts import crop_logits
 from lightsam_plugins.masks import NOWHERE, Masks

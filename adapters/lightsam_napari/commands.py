@@ -10,9 +10,8 @@ if TYPE_CHECKING:
     import napari.viewer
 
 
-_TITLE = (
-    "LightSAM (LightSAM)"  # of the dock that napari's menus open: that one, or none, is opened by them later
-)
+# Of the dock that napari's menus open, which look for it by this title.
+_TITLE = "LightSAM (LightSAM)"
 
 
 def segment_everything(viewer: napari.viewer.Viewer) -> None:

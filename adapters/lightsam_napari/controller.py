@@ -62,7 +62,7 @@ class Controller:
         self.candidate: Found | None = None
         self.view = View(viewer)
         self.extend_next = self._keep_next = False  # the next click, or mask, is of an object that is kept
-        self._obstacle = False  # was the last message
+        self._obstacle = False  # the last message said why nothing is found
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.layers.events.connect(self._on_layer)
         viewer.dims.events.point.connect(self._on_view)

@@ -57,11 +57,8 @@ class ModelSection(QGroupBox):
             self._controller.change_model(name, self._controller.models.device)
             return
         self._asked = spec
-        size = (
-            f"{sum(file.size for file in spec.files) / 1e6:.0f} MB, "
-            if all(f.size for f in spec.files)
-            else ""
-        )
+        sizes = [file.size for file in spec.files]
+        size = f"{sum(sizes) / 1e6:.0f} MB, " if all(sizes) else ""
         terms = (
             f" Their licence, {spec.licence_weights}, has terms: {spec.licence_terms}"
             if spec.licence_terms

@@ -35,9 +35,11 @@ class Session:
         self.seen = Snapshot()  # the prompts at the last step
         self._commits: Commits | None = None
         self._writing = False
-        for layer in viewer.layers:  # of an earlier session on this image
-            if isinstance(layer, Labels) and IMAGE in layer.metadata and fits(layer, image):
-                self.labels = layer
+        # The last output of an earlier session on this image.
+        outputs = (
+            one for one in reversed(viewer.layers) if isinstance(one, Labels) and IMAGE in one.metadata
+        )
+        self.labels = next((one for one in outputs if fits(one, image)), None)
 
     @property
     def labels(self) -> Labels | None:

@@ -9,9 +9,10 @@ import numpy as np
 import supervision as sv
 
 import lightsam_plugins as ls
-from lightsam_plugins.adapter_arguments import as_model, check_flags, check_options
+from lightsam_plugins.adapter_arguments import as_model, check_options
 from lightsam_plugins.adapter_frames import as_lists, check_entries, turned
 from lightsam_plugins.box_masks import check_tile, segment_boxes
+from lightsam_plugins.errors import check_flags
 from lightsam_plugins.everything_options import EverythingKeywords
 from lightsam_plugins.mask_prompts import crop_logits, rough_logits
 from lightsam_plugins.text import read_texts

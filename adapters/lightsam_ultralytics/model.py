@@ -10,8 +10,9 @@ from ultralytics.utils.callbacks import get_default_callbacks
 from ultralytics.utils.torch_utils import select_device
 
 import lightsam_plugins as ls
-from lightsam_plugins.adapter_arguments import check_flags, check_options
+from lightsam_plugins.adapter_arguments import check_options
 from lightsam_plugins.embedding_cache import EmbeddingCache
+from lightsam_plugins.errors import check_flags
 from lightsam_plugins.everything_options import EverythingKeywords
 from lightsam_ultralytics.arguments import check_arguments
 from lightsam_ultralytics.predictor import Predictor

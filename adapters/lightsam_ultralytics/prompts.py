@@ -63,9 +63,8 @@ class Prompts:
         """
         if not self.given:
             return model.everything(embedding, **self.everything)
-        own = (
-            self.given if self.images is None else {name: value[index] for name, value in self.given.items()}
-        )
+        shared = self.images is None
+        own = {name: value if shared else value[index] for name, value in self.given.items()}
         own = {name: value for name, value in own.items() if value is not None}
         try:
             points = _objects(own.get("points"), 3)

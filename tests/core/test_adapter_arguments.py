@@ -11,7 +11,8 @@ import pytest
 
 import lightsam_plugins as ls
 from lightsam_plugins import adapter_arguments, adapter_frames
-from lightsam_plugins.adapter_arguments import as_model, check_flags, check_options
+from lightsam_plugins.adapter_arguments import as_model, check_options
+from lightsam_plugins.errors import check_flags
 
 
 def test_a_model_is_loaded_by_its_name_or_taken_as_it_is() -> None:

@@ -1,18 +1,28 @@
 """Each click an object at once: corrections, undo, and clicks faster than the model."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
-from bench import opened
+from bench import Bench, opened
 from discs import two_discs
+
+
+@contextmanager
+def both_clicked() -> Iterator[Bench]:
+    """A bench on two discs, each of which became an object by one click."""
+    with opened(two_discs()) as b:
+        b.controller.one_click = True
+        for column in (40, 110):
+            b.controller.click((50, column))
+            b.settle()
+        yield b
 
 
 def test_one_click_an_object_and_corrections_of_the_last() -> None:
     """With one click an object, two clicks are two objects; taken back, the last one goes on with its prompts."""
-    with opened(two_discs()) as b:
+    with both_clicked() as b:
         c = b.controller
-        c.one_click = True
-        for column in (40, 110):
-            c.click((50, column))
-            b.settle()
         assert set(np.unique(b.label())) == {0, 1, 2}
 
         c.one_click = False
@@ -24,12 +34,8 @@ def test_one_click_an_object_and_corrections_of_the_last() -> None:
 
 def test_one_click_an_object_is_taken_back_as_a_whole() -> None:
     """Undo takes the object and its click, nothing is asked again; redo brings both."""
-    with opened(two_discs()) as b:
+    with both_clicked() as b:
         c = b.controller
-        c.one_click = True
-        for column in (40, 110):
-            c.click((50, column))
-            b.settle()
         both = b.label().copy()
 
         assert c.undo()
