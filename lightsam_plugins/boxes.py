@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lightsam_plugins.types import BoolArray, FloatArray
-
-IntArray = npt.NDArray[np.intp]
+from lightsam_plugins.types import BoolArray, FloatArray, IntArray
 
 
 def box_areas(boxes: FloatArray) -> FloatArray:

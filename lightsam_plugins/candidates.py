@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from lightsam_plugins.boxes import IntArray, cut_by_crop, nms
+from lightsam_plugins.boxes import cut_by_crop, nms
 from lightsam_plugins.everything_options import EverythingOptions
 from lightsam_plugins.low_res import low_res_boxes, stability_scores
 from lightsam_plugins.point_grid import CropBox
-from lightsam_plugins.types import LOW_RES, Decoded, FloatArray, Frame
+from lightsam_plugins.types import LOW_RES, Chosen, FloatArray, Frame, IntArray
 
-Decoder = Callable[[FloatArray], Decoded]
+Decoder = Callable[[FloatArray, float], Chosen]
 
 HELD = 256  # logits held before the first pruning: 64 MB
 LARGE = 0.1  # share of the image above which a mask keeps no click away
@@ -35,7 +35,8 @@ class View:
         frame: Its size and how it lies in the input frame.
         size: (height, width) of the whole image.
         points: (K, 2) clicks in pixels of the crop, or (K, 5) detected objects.
-        decode: Gives the candidates of n of them, with limits in pixels of the crop.
+        decode: Gives the candidates of n of them whose predicted IoU is above a threshold, with limits in pixels of
+            the crop.
     """
 
     crop: CropBox
@@ -93,7 +94,8 @@ class Candidates:
             clicks = self._needed(clicks)
         if not len(clicks):
             return
-        found, masks = self._filter(self.view.decode(self.view.points[clicks]), clicks)
+        rated = self.view.decode(self.view.points[clicks], self._options.pred_iou_thresh)
+        found, masks = self._filter(rated, clicks)
         if self._options.hierarchical:
             self._remember(masks)
         self.decoded += len(clicks)
@@ -138,13 +140,9 @@ class Candidates:
             if np.count_nonzero(mask) <= cells:
                 self._known |= mask
 
-    def _filter(self, decoded: Decoded, clicks: IntArray) -> tuple[_Found, FloatArray]:
+    def _filter(self, rated: Chosen, clicks: IntArray) -> tuple[_Found, FloatArray]:
         options, view = self._options, self.view
-        flat = decoded.scores.float().flatten()
-        chosen = (flat > options.pred_iou_thresh).nonzero()[:, 0]
-        masks = decoded.logits.flatten(0, 1)[chosen].float()
-        scores, rows = flat[chosen].cpu().numpy(), chosen.cpu().numpy()
-        limits = decoded.limits.reshape(-1, 4)[rows]
+        masks, limits = rated.logits.float(), rated.limits
         # On the CPU numpy compares and counts several times faster than torch.
         cells = masks.numpy() if masks.device.type == "cpu" else masks
         steady = stability_scores(cells, view.frame, offset=options.stability_score_offset)
@@ -155,8 +153,7 @@ class Candidates:
             & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
             & ~cut_by_crop(boxes, view.crop, *view.size)
         )
-        points = clicks[rows // max(1, decoded.scores.shape[1])]
-        found = _Found(boxes[good], scores[good], points[good], limits[good])
+        found = _Found(boxes[good], rated.scores[good], clicks[rated.rows][good], limits[good])
         # Only what passed every filter leaves the device.
         return found, masks[torch.from_numpy(good).to(masks.device)].cpu().numpy()
 
@@ -176,7 +173,7 @@ class Candidates:
     def _decode_again(self, found: _Found, rows: list[int]) -> None:
         for row in rows:
             click = found.points[row]
-            logits, scores, _ = self.view.decode(self.view.points[click : click + 1])
+            again = self.view.decode(self.view.points[click : click + 1], float("-inf"))
             # By score, not by rank: two candidates may swap places where their scores are all but equal.
-            nearest = int((scores[0].float() - float(found.scores[row])).abs().argmin())
-            self._logits[row] = logits[0, nearest].float().cpu().numpy()
+            nearest = int(np.abs(again.scores - found.scores[row]).argmin())
+            self._logits[row] = again.logits[nearest].float().cpu().numpy()

@@ -98,9 +98,13 @@ def _prompts(
     crops: list[tuple[int, CropBox]],
     options: EverythingOptions,
 ) -> list[FloatArray]:
-    """What each crop is asked for, in its own pixels: (K, 2) clicks of a grid, or (K, 5) objects that are detected."""
+    """What each crop is asked for, in its own pixels: (K, 2) clicks of a grid, or (K, 5) objects that are detected.
+
+    How sure the detector is of an object is known before it is decoded.
+    """
     if runner.detects:
-        return [runner.detect(_cut(source, crop), bgr=options.detector_bgr) for _, crop in crops]
+        found = [runner.detect(_cut(source, crop), bgr=options.detector_bgr) for _, crop in crops]
+        return [rows[rows[:, 4] > options.pred_iou_thresh] for rows in found]
     grids = _ONE_CLICK * len(crops) if runner.proposes else options.grids()
     sizes = [np.asarray((x1 - x0, y1 - y0), np.float32) for _, (x0, y0, x1, y1) in crops]
     return [grids[layer] * size for (layer, _), size in zip(crops, sizes, strict=True)]

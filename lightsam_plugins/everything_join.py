@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from lightsam_plugins.boxes import IntArray, nms
+from lightsam_plugins.boxes import nms
 from lightsam_plugins.masks import Masks
 from lightsam_plugins.regions import clean_regions
-from lightsam_plugins.types import LOW_RES, BoolArray, FloatArray, Frame
+from lightsam_plugins.types import LOW_RES, BoolArray, FloatArray, Frame, IntArray
 from lightsam_plugins.upsample import Crop, tighten
 
 if TYPE_CHECKING:

@@ -13,7 +13,17 @@ from lightsam_plugins.errors import EmbeddingMismatch
 from lightsam_plugins.prompts import make_prompts
 from lightsam_plugins.stopping import KeepGoing, stoppable
 from lightsam_plugins.transforms import frame_for, preprocess
-from lightsam_plugins.types import Decoded, Detector, Embedding, Features, FloatArray, PromptBatch, Proposer
+from lightsam_plugins.types import (
+    Chosen,
+    Decoded,
+    Detector,
+    Embedding,
+    Features,
+    FloatArray,
+    PromptBatch,
+    Proposer,
+    Rater,
+)
 
 if TYPE_CHECKING:
     from lightsam_plugins.engines import Encoder
@@ -141,16 +151,21 @@ class Runner:
         return isinstance(self.module, Proposer)
 
     @torch.inference_mode()
-    def click(self, embedding: Embedding, points: FloatArray) -> Decoded:
-        """What everything mode chooses from.
+    def click(self, embedding: Embedding, points: FloatArray, threshold: float) -> Chosen:
+        """What everything mode chooses from, as far as the predicted IoU is above the threshold.
 
         Three candidates of each of (N, 2) clicks, in pixels of the image of the embedding; of a network that
         proposes all objects at once these, whatever the one click.
         """
+        features, frame = dict(embedding.features), embedding.frame
         if isinstance(self.module, Proposer):
-            return _decoded(self.module.propose(dict(embedding.features)), embedding.frame)
-        prompts = make_prompts(self.spec, embedding.frame, points=points[:, None])
-        return self.decode(embedding, prompts, multimask=True)
+            return _above(_decoded(self.module.propose(features), frame), threshold)
+        prompts = make_prompts(self.spec, frame, points=points[:, None])
+        if not isinstance(self.module, Rater):
+            return _above(self.decode(embedding, prompts, multimask=True), threshold)
+        logits, scores, rows = self.module.decode_above(features, prompts.to(self.device), threshold)
+        limits = np.tile(frame.box, (len(logits), 1))
+        return Chosen(logits, scores.float().cpu().numpy(), rows.cpu().numpy(), limits)
 
     @property
     def detects(self) -> bool:
@@ -177,11 +192,21 @@ class Runner:
         found = network.detect(images.flip(1) if bgr else images)[0]
         return boxes_in_image(found.float().cpu().numpy(), frame)
 
-    def box(self, embedding: Embedding, found: FloatArray) -> Decoded:
-        """One mask of each of (N, 5) detected objects; the scores are the detector's."""
+    def box(self, embedding: Embedding, found: FloatArray, threshold: float) -> Chosen:
+        """One mask of each of (N, 5) detected objects whose scores, the detector's, are above the threshold."""
         prompts = make_prompts(self.spec, embedding.frame, boxes=found[:, :4])
         decoded = self.decode(embedding, prompts, multimask=False)
-        return decoded._replace(scores=torch.from_numpy(found[:, 4:]).to(self.device))
+        scores = torch.from_numpy(found[:, 4:]).to(self.device)
+        return _above(decoded._replace(scores=scores), threshold)
+
+
+def _above(decoded: Decoded, threshold: float) -> Chosen:
+    """The candidates with a predicted IoU above the threshold, object by object."""
+    scores = decoded.scores.float()
+    rows, places = (scores > threshold).nonzero(as_tuple=True)
+    row, place = rows.cpu().numpy(), places.cpu().numpy()
+    chosen = scores[rows, places].cpu().numpy()
+    return Chosen(decoded.logits[rows, places], chosen, row, decoded.limits[row, place])
 
 
 def _decoded(answer: Answer, frame: Frame) -> Decoded:

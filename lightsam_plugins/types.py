@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
+IntArray: TypeAlias = npt.NDArray[np.intp]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 ImageLike: TypeAlias = "npt.NDArray[Any] | Image.Image | str | Path"
 ArrayLike: TypeAlias = "npt.ArrayLike | torch.Tensor"
@@ -172,6 +173,22 @@ class Decoded(NamedTuple):
     limits: FloatArray
 
 
+class Chosen(NamedTuple):
+    """What everything mode chooses from: masks of N clicks or boxes that are rated above a threshold.
+
+    Args:
+        logits: (M, 256, 256) over the whole input frame.
+        scores: (M,) predicted IoU.
+        rows: (M,) which of the N each is of.
+        limits: (M, 4) ``xyxy`` in pixels of the original image; no mask has pixels outside its own.
+    """
+
+    logits: torch.Tensor
+    scores: FloatArray
+    rows: IntArray
+    limits: FloatArray
+
+
 class Network(Protocol):
     """What every architecture offers to the segmenter: an image side and a prompt side.
 
@@ -192,6 +209,22 @@ class Network(Protocol):
             Logits (N, K, 256, 256) over the whole input frame and predicted IoU (N, K);
             K is 1, or 3 candidates sorted best first where `multimask`. A network whose masks end at boxes adds
             these, (N, K, 4) ``xyxy`` in input-frame pixels.
+        """
+        ...
+
+
+@runtime_checkable
+class Rater(Protocol):
+    """What a network offers besides that rates its candidates before it draws them (SAM's decoder)."""
+
+    def decode_above(
+        self, features: Features, prompts: PromptBatch, threshold: float
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The candidates of N prompts of ONE image with a predicted IoU above the threshold.
+
+        Returns:
+            Logits (M, 256, 256), predicted IoU (M,) and which of the prompts each is of, (M,) int64; in the order of
+            the prompts, and of one the best first.
         """
         ...
 

@@ -27,6 +27,14 @@ class EdgeSam(SamNetwork):
         scores, order = stability(logits).sort(dim=1, descending=True, stable=True)
         return logits.take_along_dim(order[..., None, None], dim=1), scores
 
+    def decode_above(
+        self, features: Features, prompts: PromptBatch, threshold: float
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """As `SamNetwork.decode_above`, but all masks have to be drawn: of others the stability is not known."""
+        logits, scores = self.decode(features, prompts, multimask=True)
+        rows, places = (scores.float() > threshold).nonzero(as_tuple=True)
+        return logits[rows, places], scores[rows, places], rows
+
 
 def stability(logits: torch.Tensor, offset: float = 1.0) -> torch.Tensor:
     """IoU of each mask cut at +offset with itself cut at -offset, (N, K, H, W) -> (N, K); 0 where it is empty."""

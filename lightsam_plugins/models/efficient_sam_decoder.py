@@ -5,15 +5,13 @@ Paper: EfficientSAM (https://arxiv.org/abs/2312.00863).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import nn
 
 from lightsam_plugins.models.layers import GELU
-from lightsam_plugins.models.sam_mask_decoder import MASK_TOKENS, SplitCells, unfold
-from lightsam_plugins.models.sam_prompt_encoder import EncodedPrompts
+from lightsam_plugins.models.sam_mask_decoder import MASK_TOKENS, MaskDecoderBase, SplitCells
 from lightsam_plugins.models.sam_transformer import TwoWayBlock, TwoWayTransformer
 
 EPS = 1e-5
@@ -64,8 +62,8 @@ class NormPoints(nn.GroupNorm):
         return super().forward(x[:, :, None].permute(0, 3, 1, 2)).permute(0, 2, 3, 1).flatten(1, 2)
 
 
-class EfficientSamMaskDecoder(nn.Module):
-    """The mask decoder; it takes and gives what `MaskDecoder` does, and has no use for a dense prompt.
+class EfficientSamMaskDecoder(MaskDecoderBase):
+    """The mask decoder; it takes and gives what `MaskDecoder` does. Its dense prompt is zero.
 
     Args:
         channels: Width of the tokens.
@@ -85,14 +83,6 @@ class EfficientSamMaskDecoder(nn.Module):
         )
         self.iou_prediction_head = GeluMLP(channels, channels, channels, MASK_TOKENS)
 
-    def forward(
-        self, embedding: torch.Tensor, position: torch.Tensor, prompts: EncodedPrompts, wanted: Sequence[int]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        image = embedding.permute(0, 2, 3, 1).flatten(1, 2)
-        output = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
-        tokens = torch.cat([output.expand(prompts.tokens.shape[0], -1, -1), prompts.tokens], dim=1)
-        tokens, image = self.transformer(tokens, image, position, prompts.ignored)
-
-        filters = torch.stack([self.output_hypernetworks_mlps[i](tokens[:, 1 + i]) for i in wanted], dim=1)
-        logits = unfold(filters @ self.final_output_upscaling_layers(image).mT, embedding.shape[-1])
-        return logits, self.iou_prediction_head(tokens[:, 0])[:, list(wanted)]
+    def upscale(self, image: torch.Tensor) -> torch.Tensor:
+        points: torch.Tensor = self.final_output_upscaling_layers(image)
+        return points

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
 
 from lightsam_plugins.errors import InputError
-from lightsam_plugins.models.sam_mask_decoder import MASK_TOKENS, MaskDecoder
-from lightsam_plugins.models.sam_prompt_encoder import PromptEncoder, PromptEncoderBase
+from lightsam_plugins.models.sam_mask_decoder import MASK_TOKENS, MaskDecoder, MaskDecoderBase
+from lightsam_plugins.models.sam_prompt_encoder import EncodedPrompts, PromptEncoder, PromptEncoderBase
 from lightsam_plugins.types import Features, PromptBatch
 
 OBJECTS = 2  # that a CPU decodes at once
@@ -26,7 +26,7 @@ class SamNetwork(nn.Module):
         unused_keys: Prefixes of tensors that official checkpoints hold and inference does not use.
         eps: Epsilon of the decoder's layer norms.
         prompt_encoder: In place of SAM's.
-        mask_decoder: In place of SAM's; it is called as `MaskDecoder` is.
+        mask_decoder: In place of SAM's.
     """
 
     def __init__(
@@ -36,13 +36,13 @@ class SamNetwork(nn.Module):
         unused_keys: tuple[str, ...] = (),
         eps: float = 1e-5,
         prompt_encoder: PromptEncoderBase | None = None,
-        mask_decoder: nn.Module | None = None,
+        mask_decoder: MaskDecoderBase | None = None,
     ) -> None:
         super().__init__()
         self.unused_keys = unused_keys
         self.image_encoder = image_encoder
         self.prompt_encoder: PromptEncoderBase = PromptEncoder() if prompt_encoder is None else prompt_encoder
-        self.mask_decoder = MaskDecoder(eps=eps) if mask_decoder is None else mask_decoder
+        self.mask_decoder: MaskDecoderBase = MaskDecoder(eps=eps) if mask_decoder is None else mask_decoder
 
     def encode(self, images: torch.Tensor) -> Features:
         """Encode (B, 3, S, S) normalised images to ``image_embedding`` (B, 256, 64, 64)."""
@@ -74,9 +74,42 @@ class SamNetwork(nn.Module):
         """All four mask tokens in their own order: logits (N, 4, 256, 256) and predicted IoU (N, 4)."""
         return self._decode(features, prompts, range(MASK_TOKENS))
 
+    def decode_above(
+        self, features: Features, prompts: PromptBatch, threshold: float
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The candidates of N prompts that are rated above a threshold, see `Rater`.
+
+        Drawing is 40 % of a decode, and a prompt without such a candidate is spared it: of 1024 clicks of which a
+        third of the candidates pass, everything mode takes 0.85 of the time.
+        """
+        logits, scores, rows = [], [], []
+        first = 0
+        for embedding, position, some in self._parts(features, prompts):
+            tokens, image = self.mask_decoder.look(embedding, position, some)
+            rated, order = self.mask_decoder.rate(tokens)[:, 1:].sort(dim=1, descending=True, stable=True)
+            drawn = (rated[:, 0].float() > threshold).nonzero()[:, 0]
+            image = image if len(drawn) == len(image) else image[drawn]
+            three = self.mask_decoder.draw(tokens[drawn], image, range(1, MASK_TOKENS))
+            row, place = (rated[drawn].float() > threshold).nonzero(as_tuple=True)
+            logits.append(three[row, order[drawn][row, place]])
+            scores.append(rated[drawn][row, place])
+            rows.append(first + drawn[row])
+            first += len(rated)
+        return torch.cat(logits), torch.cat(scores), torch.cat(rows)
+
     def _decode(
         self, features: Features, prompts: PromptBatch, wanted: Sequence[int]
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        parts = [self.mask_decoder(*part, wanted) for part in self._parts(features, prompts)]
+        if len(parts) == 1:
+            return parts[0]
+        logits, iou = (torch.cat(outputs) for outputs in zip(*parts, strict=True))
+        return logits, iou
+
+    def _parts(
+        self, features: Features, prompts: PromptBatch
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor, EncodedPrompts]]:
+        """What the decoder takes, a few objects at a time: the embedding, the position map and encoded prompts."""
         embedding = features["image_embedding"]
         if embedding.ndim != 4 or len(embedding) != 1:
             raise InputError(
@@ -91,8 +124,5 @@ class SamNetwork(nn.Module):
         # costs more than the arithmetic. Of 16 boxes each took 0.84 of the CPU time that it took in one go.
         position, encoded = self.prompt_encoder.position_map(), self.prompt_encoder(prompts)
         size = OBJECTS if embedding.device.type == "cpu" else max(1, len(prompts))
-        parts = [self.mask_decoder(embedding, position, some, wanted) for some in encoded.split(size)]
-        if len(parts) == 1:
-            return parts[0]
-        logits, iou = (torch.cat(outputs) for outputs in zip(*parts, strict=True))
-        return logits, iou
+        for some in encoded.split(size):
+            yield embedding, position, some

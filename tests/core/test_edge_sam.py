@@ -125,10 +125,19 @@ def test_upsampling_equals_torchs_bicubic(size):
     torch.testing.assert_close(upsample(x, side), expected, rtol=1e-5, atol=1e-5)
 
 
+def contrasty():
+    """The network with logits of a few units, as trained ones have them: their stability is neither 0 nor 1."""
+    network = seeded_network("edgesam")
+    for filters in network.mask_decoder.output_hypernetworks_mlps:
+        filters.layers[-1].weight.data *= 30
+        filters.layers[-1].bias.data *= 30
+    return network
+
+
 @pytest.mark.parametrize("multimask", [False, True])
 def test_scores_are_stability_best_first(multimask):
     """The score of a mask is its stability, and candidates are sorted by it."""
-    network = seeded_network("edgesam")
+    network = contrasty()
     torch.manual_seed(0)
     prompts = PromptBatch(torch.rand(3, 1, 2) * 1000, torch.ones(3, 1, dtype=torch.int64))
 
@@ -139,6 +148,26 @@ def test_scores_are_stability_best_first(multimask):
     assert scores.shape == (3, 3 if multimask else 1)
     torch.testing.assert_close(scores, stability(logits), rtol=0, atol=0)
     assert (scores.diff(dim=1) <= 0).all()
+    assert len(scores.unique()) == scores.numel()
+
+
+def test_everything_mode_chooses_by_stability():
+    """Candidates above a threshold are those of `decode`, whose scores are the stability and not the predicted IoU."""
+    network = contrasty()
+    torch.manual_seed(0)
+    prompts = PromptBatch(torch.rand(4, 1, 2) * 1000, torch.ones(4, 1, dtype=torch.int64))
+
+    with torch.inference_mode():
+        features = network.encode(torch.randn(1, 3, 1024, 1024))
+        logits, scores = network.decode(features, prompts, multimask=True)
+        threshold = float(scores.median())
+        chosen, rated, rows = network.decode_above(features, prompts, threshold)
+
+    expected_rows, places = (scores > threshold).nonzero(as_tuple=True)
+    assert 0 < len(rows) < 12
+    assert rows.tolist() == expected_rows.tolist()
+    torch.testing.assert_close(chosen, logits[expected_rows, places], rtol=0, atol=0)
+    torch.testing.assert_close(rated, stability(chosen[:, None])[:, 0], rtol=0, atol=0)
 
 
 def test_stability_is_that_of_everything_mode():

@@ -119,6 +119,16 @@ def test_a_network_decodes_what_its_detector_finds() -> None:
     np.testing.assert_allclose(masks.logits, whole.logits[seen], atol=1e-4 * np.abs(whole.logits).max())
 
 
+def test_boxes_below_the_threshold_are_not_decoded() -> None:
+    """The detector's confidence is known beforehand: only what passes `pred_iou_thresh` costs a mask."""
+    model, network = given([(*FOUND[0][:4], score) for score in (0.9, 0.8, 0.7, 0.6)])
+
+    masks = model.everything(photo(256, 256), pred_iou_thresh=0.75, box_nms_thresh=1)
+
+    assert network.decoded == [2]
+    np.testing.assert_allclose(masks.scores, [0.9, 0.8])
+
+
 def test_options_of_the_grid_change_nothing() -> None:
     """Clicks are not asked for, and boxes are decoded in batches of `points_per_batch`, 16 at most on a CPU."""
     model, network = given([(*FOUND[0][:4], 0.9)] * 40)

@@ -179,6 +179,35 @@ def test_single_mask_is_token_0_and_candidates_are_the_others_best_first(network
     assert (three_iou[:, :-1] >= three_iou[:, 1:]).all()
 
 
+@pytest.mark.parametrize("passing", [0, 1, 4, 9, 15])
+def test_candidates_above_a_threshold_are_those_of_a_whole_decode(network, features, passing):
+    """Everything mode's candidates are those of `decode` with a higher score, each with its prompt, best first."""
+    prompts = PromptBatch(*clicks(5, 1))
+    all_logits, all_scores = network.decode(features, prompts, multimask=True)
+    ranked = all_scores.flatten().sort(descending=True).values
+    threshold = float(torch.cat([ranked, ranked[-1:] - 1])[passing])
+
+    logits, scores, rows = network.decode_above(features, prompts, threshold)
+
+    expected_rows, places = (all_scores > threshold).nonzero(as_tuple=True)
+    assert len(scores) == passing
+    assert rows.tolist() == expected_rows.tolist()
+    torch.testing.assert_close(scores, all_scores[expected_rows, places])
+    torch.testing.assert_close(logits, all_logits[expected_rows, places])
+
+
+def test_prompts_without_a_good_candidate_are_not_drawn(network, features, monkeypatch):
+    """The image is up-scaled for the prompts only that have a candidate above the threshold."""
+    prompts = PromptBatch(*clicks(6, 1))
+    best = network.decode(features, prompts, multimask=True)[1][:, 0]
+    drawn, upscale = [], network.mask_decoder.upscale
+    monkeypatch.setattr(network.mask_decoder, "upscale", lambda image: drawn.append(len(image)) or upscale(image))
+
+    network.decode_above(features, prompts, float(best.median()))
+
+    assert sum(drawn) == int((best > best.median()).sum()) < 6
+
+
 @pytest.mark.parametrize("masks", [None, torch.zeros(0, LOW_RES, LOW_RES)], ids=["no masks", "masks"])
 @pytest.mark.parametrize(("multimask", "answers"), [(False, 1), (True, 3)])
 def test_no_prompts_give_no_masks(network, features, masks, multimask, answers):
