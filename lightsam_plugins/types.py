@@ -138,8 +138,8 @@ class PromptBatch:
     def __len__(self) -> int:
         return int(self.points.shape[0])
 
-    def __getitem__(self, rows: slice) -> PromptBatch:
-        """The prompts of a range of objects."""
+    def __getitem__(self, rows: slice | torch.Tensor) -> PromptBatch:
+        """The prompts of some objects: of a range, or of (M,) int64 numbers."""
         return PromptBatch(
             self.points[rows],
             self.labels[rows],

