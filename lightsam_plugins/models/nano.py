@@ -63,8 +63,8 @@ class Nano(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The candidates of N prompts that are rated above a threshold, see `Rater`.
 
-        To bring masks to full size and to tidy them is 40 % of a decode, and few are kept: on the photos of the package
-        everything mode takes 0.49, 0.50, 0.56 and, of coins, 0.63 of the time it takes without this, for the same masks.
+        To bring masks to full size and to tidy them is 40 % of a decode, and few are kept: everything mode takes 0.49,
+        0.50, 0.56 and 0.63 of the time it takes without this, on the photos of the package, for the same masks.
         """
         weights, quality, order = self._rated(features, prompts)
         rows, places = (quality > threshold).nonzero(as_tuple=True)

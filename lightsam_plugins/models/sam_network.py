@@ -79,8 +79,9 @@ class SamNetwork(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The candidates of N prompts that are rated above a threshold, see `Rater`.
 
-        Drawing is 40 % of a decode, and a prompt without such a candidate is spared it. With seeded weights, whose ratings
-        are independent of each other, that is one click in six where a third of the candidates pass: 0.90 of the time.
+        Drawing is 40 % of a decode, and a prompt without such a candidate is spared it. With seeded weights, whose
+        ratings do not depend on each other, it is one click in six where a third of the candidates pass: 0.90 of the
+        time.
         """
         logits, scores, rows = [], [], []
         first = 0
