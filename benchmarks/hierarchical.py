@@ -22,16 +22,16 @@ import lightsam_plugins as ls
 LEVELS = np.arange(0.5, 1, 0.05)
 
 
-def iou(first: ls.Masks, second: ls.Masks) -> npt.NDArray[np.float64]:
-    """(N, M) IoU of the pixels of two sets of masks of one image."""
-    a, b = (masks.dense().reshape(len(masks), -1).astype(np.float32) for masks in (first, second))
+def iou(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """(N, M) IoU of the pixels of two sets of masks of one image, (N, H, W) and (M, H, W)."""
+    a, b = (masks.reshape(len(masks), -1).astype(np.float32) for masks in (first, second))
     both = a @ b.T
     return np.asarray(both / np.maximum(a.sum(1)[:, None] + b.sum(1) - both, 1), np.float64)
 
 
 def recall(reference: ls.Masks, found: ls.Masks, most: int) -> float:
     """Average recall of the best `most` of `found`."""
-    best = iou(reference, found[:most]).max(axis=1, initial=0)
+    best = iou(reference.dense(), found[:most].dense()).max(axis=1, initial=0)
     return float((best[:, None] >= LEVELS).mean())
 
 

@@ -8,7 +8,7 @@ rare candidate that comes back because the one that beat it lost later is decode
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch
 
 from lightsam_plugins.boxes import cut_by_crop, nms
 from lightsam_plugins.everything_options import EverythingOptions
+from lightsam_plugins.hierarchy import Hierarchy
 from lightsam_plugins.low_res import low_res_boxes, stability_scores
 from lightsam_plugins.point_grid import CropBox
 from lightsam_plugins.types import LOW_RES, Chosen, FloatArray, Frame, IntArray
@@ -23,7 +24,6 @@ from lightsam_plugins.types import LOW_RES, Chosen, FloatArray, Frame, IntArray
 Decoder = Callable[[FloatArray, float], Chosen]
 
 HELD = 256  # logits held before the first pruning: 64 MB
-LARGE = 0.1  # share of the image above which a mask keeps no click away
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ class Candidates:
         options: The filters.
 
     Attributes:
-        decoded: Clicks decoded so far, without those that were left out.
+        decoded: Clicks decoded so far.
+        left_out: Clicks that were found not to be worth it.
     """
 
     def __init__(self, view: View, options: EverythingOptions) -> None:
@@ -79,25 +80,30 @@ class Candidates:
         self._chunks: list[_Found] = [_NOTHING]
         self._logits: dict[int, FloatArray] = {}
         self._limit = HELD
-        self._known = np.zeros((LOW_RES, LOW_RES), np.bool_)
-        self.decoded = 0
+        self._hierarchy: Hierarchy | None = None
+        if options.hierarchical and view.clicked:
+            self._hierarchy = Hierarchy(view.points, view.frame, options.pred_iou_thresh)
+        self.decoded, self.left_out = 0, 0
 
     @property
     def held(self) -> int:
         """Number of candidates whose logits are in memory."""
         return len(self._logits)
 
-    def decode(self, start: int, stop: int) -> None:
-        """Decode the clicks from `start` to `stop` and keep what passes the filters."""
-        clicks = np.arange(len(self.view.points))[start:stop]
-        if self._options.hierarchical and self.view.clicked:
-            clicks = self._needed(clicks)
-        if not len(clicks):
-            return
+    def chunks(self, size: int) -> Iterator[IntArray]:
+        """Numbers of the clicks to be decoded, `size` at a time; which come last may depend on what was decoded."""
+        yield from _cut(np.arange(self._hierarchy.coarse if self._hierarchy else len(self.view.points)), size)
+        if self._hierarchy is not None:
+            needed = self._hierarchy.needed()
+            self.left_out = len(self.view.points) - self._hierarchy.coarse - len(needed)
+            yield from _cut(needed, size)
+
+    def decode(self, clicks: IntArray) -> None:
+        """Decode these clicks and keep what passes the filters."""
         rated = self.view.decode(self.view.points[clicks], self._options.pred_iou_thresh)
         found, masks = self._filter(rated, clicks)
-        if self._options.hierarchical:
-            self._remember(masks)
+        if self._hierarchy is not None and clicks[0] < self._hierarchy.coarse:
+            self._hierarchy.note(clicks, rated.best, masks)
         self.decoded += len(clicks)
         first = sum(len(chunk.scores) for chunk in self._chunks)
         # One append: Ctrl-C leaves either all of a chunk or nothing (logits that miss are decoded again).
@@ -119,26 +125,6 @@ class Candidates:
         for index, row in enumerate(rows.tolist()):
             logits[index] = self._logits.pop(row)
         return logits, found.scores[rows], found.boxes[rows], found.limits[rows]
-
-    def _needed(self, clicks: IntArray) -> IntArray:
-        """Those of the clicks, by number, that do not lie in a mask that was kept.
-
-        Of `nano` on the photos of the package this saves 8 to 31 % of the time and finds 95 % of what the full
-        grid does (average recall, docs/benchmarks.md). A large mask, such as a background, keeps no click away: when
-        it did, 79 % were found.
-        """
-        frame = self.view.frame
-        cells = (frame.to_input(self.view.points[clicks]) * LOW_RES / frame.side).astype(np.intp)
-        x, y = cells.clip(0, LOW_RES - 1).T
-        needed: IntArray = clicks[~self._known[y, x]]
-        return needed
-
-    def _remember(self, masks: FloatArray) -> None:
-        frame = self.view.frame
-        cells = LARGE * np.prod(np.divide(frame.resized, frame.side)) * LOW_RES**2
-        for mask in masks > 0:
-            if np.count_nonzero(mask) <= cells:
-                self._known |= mask
 
     def _filter(self, rated: Chosen, clicks: IntArray) -> tuple[_Found, FloatArray]:
         options, view = self._options, self.view
@@ -177,3 +163,8 @@ class Candidates:
             # By score, not by rank: two candidates may swap places where their scores are all but equal.
             nearest = int(np.abs(again.scores - found.scores[row]).argmin())
             self._logits[row] = again.logits[nearest].float().cpu().numpy()
+
+
+def _cut(clicks: IntArray, size: int) -> Iterator[IntArray]:
+    for start in range(0, len(clicks), size):
+        yield clicks[start : start + size]

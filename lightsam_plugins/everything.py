@@ -69,11 +69,13 @@ def segment_everything(
                 continue
             view = _view(runner, source, frame, crop, rows)
             current = Candidates(view, options)
-            for start in range(0, len(view.points), chunk):
-                current.decode(start, start + chunk)
-                done += len(view.points[start : start + chunk])
+            before = done
+            for clicks in current.chunks(chunk):
+                current.decode(clicks)
+                done = before + current.decoded + current.left_out
                 if progress is not None and progress(done, total) is False:
                     raise _Stop
+            done = before + len(rows)
             parts.append(Part.of(current))
             current = None
     except (KeyboardInterrupt, _Stop) as stop:

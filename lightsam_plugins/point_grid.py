@@ -31,14 +31,13 @@ def point_grid(per_side: int) -> FloatArray:
 
 
 def coarse_to_fine(per_side: int) -> npt.NDArray[np.intp]:
-    """An order of the points of `point_grid`: every fourth of either direction, then every second, then the rest.
+    """An order of the points of `point_grid`: every second of either direction, then the rest.
 
     Returns:
-        (per_side²,) indices; points of the same step stay in their order.
+        (per_side²,) indices; the first (per_side // 2)² are coarse; otherwise points stay in their order.
     """
-    place = np.arange(per_side)
-    step = np.where(place % 4 == 1, 0, np.where(place % 2 == 1, 1, 2))
-    return np.argsort(np.maximum(step[:, None], step).ravel(), kind="stable")
+    coarse = np.arange(per_side) % 2 == 1
+    return np.argsort(~(coarse[:, None] & coarse).ravel(), kind="stable")
 
 
 def layer_grids(per_side: int, n_layers: int, downscale: int) -> list[FloatArray]:

@@ -163,9 +163,11 @@ class Runner:
         prompts = make_prompts(self.spec, frame, points=points[:, None])
         if not isinstance(self.module, Rater):
             return _above(self.decode(embedding, prompts, multimask=True), threshold)
-        logits, scores, rows = self.module.decode_above(features, prompts.to(self.device), threshold)
-        limits = np.tile(frame.box, (len(logits), 1))
-        return Chosen(logits, scores.float().cpu().numpy(), rows.cpu().numpy(), limits)
+        logits, scores = self.module.decode_above(features, prompts.to(self.device), threshold)
+        rated = scores.float().cpu().numpy()
+        rows, places = np.nonzero(rated > np.float32(threshold))
+        limits = np.tile(frame.box, (len(rows), 1))
+        return Chosen(logits, rated[rows, places], rows, limits, rated.max(axis=1, initial=0))
 
     @property
     def detects(self) -> bool:
@@ -202,11 +204,12 @@ class Runner:
 
 def _above(decoded: Decoded, threshold: float) -> Chosen:
     """The candidates with a predicted IoU above the threshold, object by object."""
-    scores = decoded.scores.float()
-    rows, places = (scores > threshold).nonzero(as_tuple=True)
-    row, place = rows.cpu().numpy(), places.cpu().numpy()
-    chosen = scores[rows, places].cpu().numpy()
-    return Chosen(decoded.logits[rows, places], chosen, row, decoded.limits[row, place])
+    scores = decoded.scores.float().cpu().numpy()
+    rows, places = np.nonzero(scores > np.float32(threshold))
+    chosen = decoded.logits[torch.from_numpy(rows), torch.from_numpy(places)]
+    return Chosen(
+        chosen, scores[rows, places], rows, decoded.limits[rows, places], scores.max(axis=1, initial=0)
+    )
 
 
 def _decoded(answer: Answer, frame: Frame) -> Decoded:

@@ -181,12 +181,14 @@ class Chosen(NamedTuple):
         scores: (M,) predicted IoU.
         rows: (M,) which of the N each is of.
         limits: (M, 4) ``xyxy`` in pixels of the original image; no mask has pixels outside its own.
+        best: (N,) the highest predicted IoU of each, above the threshold or not.
     """
 
     logits: torch.Tensor
     scores: FloatArray
     rows: IntArray
     limits: FloatArray
+    best: FloatArray
 
 
 class Network(Protocol):
@@ -219,12 +221,12 @@ class Rater(Protocol):
 
     def decode_above(
         self, features: Features, prompts: PromptBatch, threshold: float
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """The candidates of N prompts of ONE image with a predicted IoU above the threshold.
 
         Returns:
-            Logits (M, 256, 256), predicted IoU (M,) and which of the prompts each is of, (M,) int64; in the order of
-            the prompts, and of one the best first.
+            Logits (M, 256, 256) of those, in the order of the prompts, and of one the best first; and predicted IoU
+            (N, K) of all candidates, best first.
         """
         ...
 

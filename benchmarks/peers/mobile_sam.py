@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from mobilesam_lite.mobile_sam import SamAutomaticMaskGenerator, SamPredictor, sam_model_registry
 
 import lightsam_plugins as ls
+from benchmarks.hierarchical import iou
 from benchmarks.interleave import Case
 from benchmarks.peers.sam_like import encoding, masks_from_logits, predictor_cases
+from benchmarks.replay import Answers, Official, replay
 from benchmarks.seeded import fill, load, photo
 
 PACKAGES = ["mobilesam-lite", "timm"]
@@ -29,6 +32,8 @@ def cases(folder: Path) -> Iterator[Case]:
     yield masks_from_logits(sam, 15)
     yield everything(sam, ours, 8, rounds=3)
     yield everything(sam, ours, 32, rounds=1)
+    for name in ("coffee", "coins"):
+        yield hierarchical(sam, load("mobilesam", sam, folder), name)
 
 
 def everything(sam: object, ours: ls.Segmenter, side: int, rounds: int) -> Case:
@@ -61,3 +66,36 @@ def everything(sam: object, ours: ls.Segmenter, side: int, rounds: int) -> Case:
         return np.stack([one["segmentation"] for one in found]), work().dense()
 
     return Case(f"everything, {side}x{side} clicks, mobilesam", 4, theirs, work, same, 1e-4, rounds)
+
+
+def hierarchical(sam: Any, ours: ls.Segmenter, name: str) -> Case:
+    """Everything mode of 32 x 32 clicks there, and here without those that promise little.
+
+    Which clicks these are depends on what there is to be found, so both answer with the masks of `nano`, see `replay`.
+    Apart is how far the best IoU of each of their masks is from 1, as a relative error of all of them.
+    """
+    image = photo(1024, 1024, name)
+    thresholds: Any = {"pred_iou_thresh": 0.6, "stability_score_thresh": 0.85}  # those of nano
+    answers = Answers(image, 32, thresholds["pred_iou_thresh"])
+    replay(ours._runner.module, answers)
+    generator = SamAutomaticMaskGenerator(sam, **thresholds)
+    official = Official(sam.mask_decoder, answers)
+
+    def theirs() -> list[dict[str, npt.NDArray[np.bool_]]]:
+        sam.mask_decoder = official
+        try:
+            found: list[dict[str, npt.NDArray[np.bool_]]] = generator.generate(image)
+        finally:
+            sam.mask_decoder = official.decoder
+        return found
+
+    def work() -> ls.Masks:
+        masks = ours.everything(image, points_per_side=32, hierarchical=True, **thresholds)
+        masks.rle()
+        return masks
+
+    def same() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        best = iou(np.stack([one["segmentation"] for one in theirs()]), work().dense()).max(axis=1, initial=0)
+        return np.ones_like(best), best
+
+    return Case(f"everything, 32x32 clicks, hierarchical, {name}", 10, theirs, work, same, 0.5, rounds=1)

@@ -29,11 +29,10 @@ class EdgeSam(SamNetwork):
 
     def decode_above(
         self, features: Features, prompts: PromptBatch, threshold: float
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """As `SamNetwork.decode_above`, but all masks have to be drawn: of others the stability is not known."""
         logits, scores = self.decode(features, prompts, multimask=True)
-        rows, places = (scores.float() > threshold).nonzero(as_tuple=True)
-        return logits[rows, places], scores[rows, places], rows
+        return logits[scores.float() > threshold], scores
 
 
 def stability(logits: torch.Tensor, offset: float = 1.0) -> torch.Tensor:

@@ -60,7 +60,7 @@ class Nano(nn.Module):
 
     def decode_above(
         self, features: Features, prompts: PromptBatch, threshold: float
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """The candidates of N prompts that are rated above a threshold, see `Rater`.
 
         To bring masks to full size and to tidy them is 40 % of a decode, and few are kept: everything mode takes 0.49,
@@ -69,7 +69,7 @@ class Nano(nn.Module):
         weights, quality, order = self._rated(features, prompts)
         rows, places = (quality > threshold).nonzero(as_tuple=True)
         chosen = weights[rows, order[rows, places]][:, None]
-        return self._draw(chosen, features, prompts[rows])[:, 0], quality[rows, places], rows
+        return self._draw(chosen, features, prompts[rows])[:, 0], quality
 
     def _rated(
         self, features: Features, prompts: PromptBatch

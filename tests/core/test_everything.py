@@ -68,35 +68,50 @@ def test_every_block_is_found_once() -> None:
     assert (masks.stability >= 0.95).all()
 
 
+def searched(image: np.ndarray, *, hierarchical: bool, size: int = 8) -> candidates.Candidates:
+    """Everything mode's search of an image of 256 x 256 with 32 x 32 clicks, `size` at a time."""
+    runner = wand_segmenter()._runner
+    options = EverythingOptions(points_per_side=32, hierarchical=hierarchical)
+    frame, embedding = runner.frame(image), runner.encode([image])[0]
+    points = options.grids()[0] * 256
+    found = candidates.Candidates(
+        View((0, 0, 256, 256), frame, (256, 256), points, partial(runner.click, embedding)), options
+    )
+    for clicks in found.chunks(size):
+        found.decode(clicks)
+    return found
+
+
 def test_hierarchical_makes_fewer_clicks_and_finds_the_same_blocks() -> None:
     """Clicks inside small masks that are known already are left out, without losing a block of this image."""
-    runner = wand_segmenter()._runner
-    found, clicks = [], []
-    for hierarchical in (False, True):
-        options = EverythingOptions(points_per_side=32, points_per_batch=8, hierarchical=hierarchical)
-        frame = runner.frame(IMAGE)
-        embedding = runner.encode([IMAGE])[0]
-        points = options.grids()[0] * 256
-        view = View((0, 0, 256, 256), frame, (256, 256), points, partial(runner.click, embedding))
-        some = candidates.Candidates(view, options)
-        for start in range(0, len(points), 8):
-            some.decode(start, start + 8)
-        clicks.append(some.decoded)
-        found.append(rows(some.winners()[2]))
+    full, some = (searched(IMAGE, hierarchical=value) for value in (False, True))
 
-    assert clicks[0] == 1024
-    assert clicks[1] < 1000
-    assert found[0] == found[1]
+    assert (full.decoded, full.left_out) == (1024, 0)
+    assert some.decoded + some.left_out == 1024
+    assert 20 < some.left_out < 200
+    assert rows(some.winners()[2]) == rows(full.winners()[2])
+
+
+def test_hierarchical_does_not_depend_on_the_chunk() -> None:
+    """Which clicks are left out is decided once, after all coarse ones, whatever is decoded at once."""
+    first, *others = (searched(IMAGE, hierarchical=True, size=size) for size in (1, 7, 64, 2000))
+    boxes = rows(first.winners()[2])
+
+    for other in others:
+        assert other.decoded == first.decoded
+        assert rows(other.winners()[2]) == boxes
 
 
 def test_hierarchical_clicks_coarsely_first() -> None:
-    """The same clicks in another order: of an 8 x 8 grid the first four are four apart."""
+    """The same clicks in another order: of an 8 x 8 grid the first sixteen are two apart."""
     usual, coarse = (
         EverythingOptions(points_per_side=8, hierarchical=value).grids()[0] for value in (False, True)
     )
 
     assert rows(usual) == rows(coarse)
-    assert coarse[:4].tolist() == [[0.1875, 0.1875], [0.6875, 0.1875], [0.1875, 0.6875], [0.6875, 0.6875]]
+    assert coarse[:16].tolist() == [
+        [x, y] for y in (0.1875, 0.4375, 0.6875, 0.9375) for x in (0.1875, 0.4375, 0.6875, 0.9375)
+    ]
 
 
 def test_hierarchical_is_true_or_false() -> None:
