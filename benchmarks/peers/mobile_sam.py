@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from benchmarks.interleave import Case
 from benchmarks.peers.sam_like import encoding, masks_from_logits, predictor_cases
 from benchmarks.replay import Answers, Official, replay
 from benchmarks.seeded import fill, load, photo
+from lightsam_plugins.models.sam_network import SamNetwork
 
 PACKAGES = ["mobilesam-lite", "timm"]
 
@@ -77,7 +78,7 @@ def hierarchical(sam: Any, ours: ls.Segmenter, name: str) -> Case:
     image = photo(1024, 1024, name)
     thresholds: Any = {"pred_iou_thresh": 0.6, "stability_score_thresh": 0.85}  # those of nano
     answers = Answers(image, 32, thresholds["pred_iou_thresh"])
-    replay(ours._runner.module, answers)
+    replay(cast("SamNetwork", ours._runner.module), answers)
     generator = SamAutomaticMaskGenerator(sam, **thresholds)
     official = Official(sam.mask_decoder, answers)
 
