@@ -68,7 +68,7 @@ def everything(
         int | None, _option(_GRID, "Clicks decoded at once: speed against memory.")
     ] = None,
     hierarchical: Annotated[
-        bool, _option(_GRID, "Leave out clicks inside masks found already: faster, misses some small parts.")
+        bool, _option(_GRID, "Leave out clicks that promise little: faster, misses some small parts.")
     ] = False,
     pred_iou_thresh: Annotated[
         float | None, _option(_QUALITY, "Lowest score the model gives itself, 0 to 1.")
