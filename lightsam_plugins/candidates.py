@@ -103,7 +103,7 @@ class Candidates:
         rated = self.view.decode(self.view.points[clicks], self._options.pred_iou_thresh)
         found, masks = self._filter(rated, clicks)
         if self._hierarchy is not None and clicks[0] < self._hierarchy.coarse:
-            self._hierarchy.note(clicks, rated.best, masks)
+            self._hierarchy.note(clicks, rated.best, masks, found.scores)
         self.decoded += len(clicks)
         first = sum(len(chunk.scores) for chunk in self._chunks)
         # One append: Ctrl-C leaves either all of a chunk or nothing (logits that miss are decoded again).

@@ -9,15 +9,18 @@ import numpy as np
 from lightsam_plugins.types import LOW_RES, FloatArray, Frame, IntArray
 
 LARGE = 0.1  # share of the image above which a mask keeps no click away
+SURE = 0.75  # from the threshold of the predicted IoU (0) to 1 (1): how a mask has to be rated to keep clicks away
 MARGIN = 0.1  # how far below the threshold the best rating around a click may lie
 
 
 class Hierarchy:
     """A quarter of the clicks, every second one of either direction, is made in any case; they tell which others are.
 
-    Left out are the clicks that lie in a mask that was found and kept (a large one, such as a background, keeps none
-    away), and those around which no mask was rated up to `MARGIN` below the threshold. What is decided does not depend
-    on how many clicks are made at once.
+    Left out are the clicks around which no mask was rated up to `MARGIN` below the threshold, and those in a mask that
+    was found and is surely right (a large one, such as a background, keeps none away). On training images of `nano` a
+    half of 32 x 32 clicks is left, and recall of the labelled objects (AR@1000) loses nothing by the first rule, 0 to
+    0.6 points on photos and 1 on nuclei by the second; if any mask that was found kept clicks away, it would be 3.5.
+    What is decided does not depend on how many clicks are made at once.
 
     Args:
         points: (K, 2) clicks in pixels of the crop, the coarse ones first.
@@ -29,22 +32,24 @@ class Hierarchy:
     """
 
     def __init__(self, points: FloatArray, frame: Frame, threshold: float) -> None:
-        self._points, self._frame, self._floor = points, frame, threshold - MARGIN
+        self._points, self._frame = points, frame
+        self._floor, self._sure = threshold - MARGIN, threshold + SURE * (1 - threshold)
         self.coarse = (isqrt(len(points)) // 2) ** 2
         self._best = np.zeros(self.coarse, np.float32)
         self._known = np.zeros((LOW_RES, LOW_RES), np.bool_)
 
-    def note(self, clicks: IntArray, best: FloatArray, masks: FloatArray) -> None:
+    def note(self, clicks: IntArray, best: FloatArray, masks: FloatArray, scores: FloatArray) -> None:
         """Keep in mind what coarse clicks gave.
 
         Args:
             clicks: (N,) their numbers.
             best: (N,) the highest predicted IoU of each, kept or not.
             masks: (M, 256, 256) logits of the masks that were kept.
+            scores: (M,) their predicted IoU.
         """
         self._best[clicks] = best
         cells = LARGE * np.prod(np.divide(self._frame.resized, self._frame.side)) * LOW_RES**2
-        for mask in masks > 0:
+        for mask in masks[scores >= self._sure] > 0:
             if np.count_nonzero(mask) <= cells:
                 self._known |= mask
 

@@ -71,7 +71,7 @@ def test_every_block_is_found_once() -> None:
 def searched(image: np.ndarray, *, hierarchical: bool, size: int = 8) -> candidates.Candidates:
     """Everything mode's search of an image of 256 x 256 with 32 x 32 clicks, `size` at a time."""
     runner = wand_segmenter()._runner
-    options = EverythingOptions(points_per_side=32, hierarchical=hierarchical)
+    options = EverythingOptions(points_per_side=32, pred_iou_thresh=0.6, hierarchical=hierarchical)
     frame, embedding = runner.frame(image), runner.encode([image])[0]
     points = options.grids()[0] * 256
     found = candidates.Candidates(

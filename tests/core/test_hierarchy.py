@@ -42,7 +42,7 @@ def test_only_the_surroundings_of_a_promising_click_are_clicked() -> None:
     some = hierarchy()
     best = np.full(COARSE, THRESHOLD - MARGIN - 0.01, np.float32)
     best[5] = THRESHOLD - MARGIN + 0.01  # row 3, column 3
-    some.note(np.arange(COARSE), best, NO_MASKS)
+    some.note(np.arange(COARSE), best, NO_MASKS, np.zeros(0, np.float32))
 
     assert places(some.needed()) == {(row, column) for row in (2, 3, 4) for column in (2, 3, 4)} - {(3, 3)}
 
@@ -51,10 +51,19 @@ def test_clicks_in_a_mask_that_was_found_are_left_out() -> None:
     """Where a small mask lies no fine click is made; all others are, where every coarse click promises something."""
     some = hierarchy()
     found = mask(40, 0, 80, 20)  # columns 2 and 3, rows 0 and 1
-    some.note(np.arange(COARSE), np.ones(COARSE, np.float32), found)
+    some.note(np.arange(COARSE), np.ones(COARSE, np.float32), found, np.ones(1, np.float32))
 
     left = {(row, column) for row in range(SIDE) for column in range(SIDE)} - places(np.arange(COARSE))
     assert places(some.needed()) == left - {(0, 2), (0, 3), (1, 2)}
+
+
+@pytest.mark.parametrize(("score", "left_out"), [(0.89, 0), (0.91, 3)])
+def test_a_mask_that_may_be_wrong_keeps_no_click_away(score: float, left_out: int) -> None:
+    """Only what is rated in the upper quarter between the threshold and 1 counts: 0.9 and more of 0.6."""
+    some = hierarchy()
+    some.note(np.arange(COARSE), np.ones(COARSE, np.float32), mask(40, 0, 80, 20), np.float32([score]))
+
+    assert len(some.needed()) == SIDE * SIDE - COARSE - left_out
 
 
 def test_a_large_mask_keeps_no_click_away() -> None:
@@ -62,7 +71,7 @@ def test_a_large_mask_keeps_no_click_away() -> None:
     some = hierarchy()
     found = mask(0, 0, 160, 9)
     assert (found > 0).sum() > LARGE * 128 * 256
-    some.note(np.arange(COARSE), np.ones(COARSE, np.float32), found)
+    some.note(np.arange(COARSE), np.ones(COARSE, np.float32), found, np.ones(1, np.float32))
 
     assert len(some.needed()) == SIDE * SIDE - COARSE
 
@@ -72,7 +81,7 @@ def test_small_grids(side: int, coarse: int) -> None:
     """With a side that is odd, or too small to have a coarse grid, no click without a neighbour is lost."""
     order = coarse_to_fine(side)
     some = Hierarchy(point_grid(side)[order] * np.float32([160, 80]), FRAME, THRESHOLD)
-    some.note(np.arange(coarse), np.zeros(coarse, np.float32), NO_MASKS)
+    some.note(np.arange(coarse), np.zeros(coarse, np.float32), NO_MASKS, np.zeros(0, np.float32))
 
     assert some.coarse == coarse
     assert len(some.needed()) == (1 if coarse == 0 else 0)
