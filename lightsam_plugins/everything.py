@@ -73,9 +73,10 @@ def segment_everything(
             for clicks in current.chunks(chunk):
                 current.decode(clicks)
                 done = before + current.decoded + current.left_out
-                if progress is not None and progress(done, total) is False:
-                    raise _Stop
-            done = before + len(rows)
+                _report(progress, done, total)
+            if done < before + len(rows):  # none of the other clicks promised anything
+                done = before + len(rows)
+                _report(progress, done, total)
             parts.append(Part.of(current))
             current = None
     except (KeyboardInterrupt, _Stop) as stop:
@@ -86,6 +87,11 @@ def segment_everything(
         what = "boxes" if runner.detects else "points"
         raise kind(f"everything mode stopped after {done} of {total} {what}", partial=found) from None
     return join(parts, frame, options)
+
+
+def _report(progress: Progress | None, done: int, total: int) -> None:
+    if progress is not None and progress(done, total) is False:
+        raise _Stop
 
 
 def _chunk(runner: Runner, options: EverythingOptions) -> int:

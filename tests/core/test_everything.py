@@ -114,6 +114,21 @@ def test_hierarchical_clicks_coarsely_first() -> None:
     ]
 
 
+@pytest.mark.parametrize("score", [0.1, 0.95])
+def test_hierarchical_reports_all_points(score: float) -> None:
+    """Progress ends at the number of points, whether the rest of them is left out or not."""
+    network = Scripted(lambda x, y: [((x, y, x + 9, y + 9), score)] * 3)
+    steps: list[tuple[int, int]] = []
+
+    Segmenter(network, spec()).everything(
+        IMAGE, points_per_side=8, hierarchical=True, progress=lambda done, total: steps.append((done, total))
+    )
+
+    assert steps[0] == (16, 64)
+    assert steps[-1] == (64, 64)
+    assert sum(network.decoded) == (16 if score == 0.1 else 64)
+
+
 def test_hierarchical_is_true_or_false() -> None:
     """Another value is an error that says what is expected."""
     with pytest.raises(OptionError, match="True or False"):
