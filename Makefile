@@ -26,7 +26,7 @@ help:
 	@echo "make check   ruff and mypy"
 	@echo "make format  let ruff rewrite what it can"
 	@echo "make docs    write the tables of docs/models.md and the hosts' lists of models; ARGS=--pictures draws, too"
-	@echo "make bench   time it, and other implementations on the same weights; ARGS='--rounds 3 --only encode'"
+	@echo "make bench   time it, and other implementations on the same weights; ARGS='--rounds 3 --only encode' DATA=DIR"
 	@echo "make evaluation DATA=DIR   the tables of docs/evaluation.md, by lightsam evaluate"
 	@echo "make lvis    what LVIS's own package makes of our test scenes, anew"
 	@echo "make clean   remove .venv and everything built"
@@ -90,7 +90,9 @@ bench: $(PEERS:%=build/peers/%/.ready) build/peers/fiftyone/.ready
 	$(foreach peer,$(PEERS),build/peers/$(peer)/bin/python -W ignore -m benchmarks.versus $(subst -,_,$(peer)) --threads 2 $(ARGS) &&) true
 	$(BIN)/python -W ignore -m benchmarks.versus ultralytics_sam --threads 2 $(ARGS)
 	PYTHONPATH=adapters build/peers/fiftyone/bin/python -W ignore -m benchmarks.fiftyone_sam
-	$(BIN)/python -m benchmarks.hierarchical
+	$(BIN)/python -m benchmarks.efficient_sam
+	$(BIN)/python -W ignore -m benchmarks.fastsam
+	$(if $(DATA),$(BIN)/python -m benchmarks.hierarchical --data $(DATA))
 
 # A peer lives in an environment of its own; torch and the like it takes from .venv, so that both sides run on the same.
 build/peers/%/.ready: $(BIN)/.dev
