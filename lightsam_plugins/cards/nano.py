@@ -11,7 +11,7 @@ CARDS = (
         weights=WeightFile(
             filename="nano.safetensors",
             size=5_912_062,
-            sha256="d31aed131a6c482cc4fb8868dc19a5260c6ec59e10185c2658d1ddd4bf9e2cdf",
+            sha256="4233e6f86f8fed68ff9a8fcb1a74eb6749875d0d36c37bda16fed4191bbc9749",
             bundled=True,
         ),
         params=2_949_599,
