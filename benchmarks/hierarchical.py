@@ -1,6 +1,6 @@
 """What `everything(hierarchical=True)` costs and what it misses, beside the full grid of clicks, on labelled images.
 
-    python -m benchmarks.hierarchical --data DIR [--limit 40]
+    python -m benchmarks.hierarchical --data DIR [--limit 40] [--only nuclei]
 
 Average recall: the share of the labelled objects that are found, averaged over IoU of 0.5, 0.55, ... 0.95, with the
 best 10, 100 and 1000 masks of an image. The images are the held-out ones of `training.holdout`.
@@ -68,6 +68,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default="nano")
     parser.add_argument("--limit", type=int, default=40, help="images of a set")
+    parser.add_argument("--only", default="", help="the sets whose name has these words")
     given = parser.parse_args()
     torch.set_num_threads(1)
     model, sources = ls.load(given.model, device="cpu"), Sources(given.data, "holdout")
@@ -79,7 +80,7 @@ def main() -> None:
     ]
     print("| set | images | objects | masks an image: full, hierarchical | CPU ratio ", end="")
     print("".join(f"| AR@{most}: full, hierarchical " for most in MOST) + f"|\n{'|---' * 8}|")
-    for name, cases, options in sets:
+    for name, cases, options in (one for one in sets if given.only in one[0]):
         print(f"| {name} | {measure(model, cases[: given.limit], options)} |", flush=True)
 
 
