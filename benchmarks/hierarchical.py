@@ -9,6 +9,7 @@ best 10, 100 and 1000 masks of an image. The images are the held-out ones of `tr
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ LOW = {"pred_iou_thresh": 0.3, "stability_score_thresh": 0.6}
 
 def iou(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     """(N, M) IoU of the pixels of two sets of masks of one image, (N, H, W) and (M, H, W)."""
-    a, b = (masks.reshape(len(masks), -1).astype(np.float32) for masks in (first, second))
+    a, b = (
+        masks.reshape(len(masks), math.prod(masks.shape[1:])).astype(np.float32) for masks in (first, second)
+    )
     both = a @ b.T
     return np.asarray(both / np.maximum(a.sum(1)[:, None] + b.sum(1) - both, 1), np.float64)
 

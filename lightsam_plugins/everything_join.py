@@ -67,7 +67,13 @@ def join(parts: list[Part], frame: Frame, options: EverythingOptions) -> Masks:
     """
     if not parts:
         return Masks.empty(frame)
-    if len(parts) == 1 and not options.min_mask_region_area:
+    whole = parts[0].crop == (
+        0,
+        0,
+        frame.width,
+        frame.height,
+    )  # the one part may be a crop, the only one with objects
+    if len(parts) == 1 and whole and not options.min_mask_region_area:
         return parts[0].take(_visible(parts[0])).masks()
     parts = _suppress_between_crops(parts, options.crop_nms_thresh)
     crops = [crop for part in parts for crop in _crops(part)]

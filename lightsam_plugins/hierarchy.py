@@ -17,9 +17,9 @@ class Hierarchy:
     """A quarter of the clicks, every second one of either direction, is made in any case; they tell which others are.
 
     Left out are the clicks around which no mask was rated up to `MARGIN` below the threshold, and those in a mask that
-    was found and is surely right (a large one, such as a background, keeps none away). On training images of `nano` a
-    half of 32 x 32 clicks is left, and recall of the labelled objects (AR@1000) loses nothing by the first rule, 0 to
-    0.6 points on photos and 1 on nuclei by the second; if any mask that was found kept clicks away, it would be 3.5.
+    was found and is surely right (a large one, such as a background, keeps none away). On training images half
+    of 32 x 32 clicks of `nano` are left out, and recall of the labelled objects (AR@1000) loses nothing by the first
+    rule, 0 to 0.6 points on photos and 1 on nuclei by the second; if any mask that was found kept clicks away, 3.5.
     What is decided does not depend on how many clicks are made at once.
 
     Args:

@@ -167,7 +167,7 @@ class Runner:
         rated = scores.float().cpu().numpy()
         rows, places = np.nonzero(rated > np.float32(threshold))
         limits = np.tile(frame.box, (len(rows), 1))
-        return Chosen(logits, rated[rows, places], rows, limits, rated.max(axis=1, initial=0))
+        return Chosen(logits, rated[rows, places], rows, limits, np.fmax.reduce(rated, axis=1, initial=0))
 
     @property
     def detects(self) -> bool:
@@ -207,9 +207,8 @@ def _above(decoded: Decoded, threshold: float) -> Chosen:
     scores = decoded.scores.float().cpu().numpy()
     rows, places = np.nonzero(scores > np.float32(threshold))
     chosen = decoded.logits[torch.from_numpy(rows), torch.from_numpy(places)]
-    return Chosen(
-        chosen, scores[rows, places], rows, decoded.limits[rows, places], scores.max(axis=1, initial=0)
-    )
+    best = np.fmax.reduce(scores, axis=1, initial=0)  # which a rating of NaN does not spoil
+    return Chosen(chosen, scores[rows, places], rows, decoded.limits[rows, places], best)
 
 
 def _decoded(answer: Answer, frame: Frame) -> Decoded:

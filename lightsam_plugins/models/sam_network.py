@@ -88,7 +88,7 @@ class SamNetwork(nn.Module):
             tokens, image = self.mask_decoder.look(embedding, position, some)
             rated, order = self.mask_decoder.rate(tokens)[:, 1:].sort(dim=1, descending=True, stable=True)
             above = rated.float() > threshold
-            drawn = above[:, 0].nonzero()[:, 0]
+            drawn = above.any(dim=1).nonzero()[:, 0]
             if len(drawn) < len(image):
                 tokens, image, order, above = (value[drawn] for value in (tokens, image, order, above))
             three = self.mask_decoder.draw(tokens, image, range(1, MASK_TOKENS))

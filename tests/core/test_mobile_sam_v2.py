@@ -267,6 +267,19 @@ def test_crops_are_detected_in_by_themselves() -> None:
     np.testing.assert_allclose(found, sorted(expected), atol=1.5)
 
 
+def test_objects_of_one_crop_alone_lie_in_the_image(monkeypatch) -> None:
+    """Where only the last crop holds something, its masks have the size of the image and lie in their place."""
+    model, _ = given()
+    x0, y0 = crop_boxes(256, 256, 1, 0.34)[-1][1][:2]
+    answers = [np.zeros((0, 5), np.float32)] * 4 + [np.float32([[60, 60, 100, 100, 0.9]])]
+    monkeypatch.setattr(model._runner, "detect", lambda source, *, bgr: answers.pop(0))
+
+    masks = model.everything(photo(256, 256), crop_n_layers=1, crop_overlap_ratio=0.34)
+
+    assert masks.size == (256, 256)
+    np.testing.assert_allclose(masks.boxes, [[x0 + 60, y0 + 60, x0 + 100, y0 + 100]], atol=2)
+
+
 def test_a_smaller_encoder_gets_the_padded_square_resized() -> None:
     """EfficientViT-L2's encoder sees 512 pixels, each the mean of four of the 1024."""
     torch.manual_seed(0)
