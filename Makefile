@@ -89,8 +89,8 @@ bench: $(PEERS:%=build/peers/%/.ready) build/peers/fiftyone/.ready
 	$(BIN)/pytest benchmarks --benchmark-only
 	$(foreach peer,$(PEERS),build/peers/$(peer)/bin/python -W ignore -m benchmarks.versus $(subst -,_,$(peer)) --threads 2 $(ARGS) &&) true
 	$(BIN)/python -W ignore -m benchmarks.versus ultralytics_sam --threads 2 $(ARGS)
+	$(BIN)/python -W ignore -m benchmarks.versus efficient_sam --threads 2 $(ARGS)
 	PYTHONPATH=adapters build/peers/fiftyone/bin/python -W ignore -m benchmarks.fiftyone_sam
-	$(BIN)/python -m benchmarks.efficient_sam
 	$(BIN)/python -W ignore -m benchmarks.fastsam
 	$(if $(DATA),$(BIN)/python -m benchmarks.hierarchical --data $(DATA))
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -75,16 +77,16 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     model, sources = ls.load(given.model, device="cpu"), Sources(given.data, "holdout")
-    sets: list[tuple[str, list[Case], dict[str, Any]]] = [
-        ("natural photos", list(photos(sources)), {}),
-        ("natural photos, lower thresholds", list(photos(sources)), LOW),
-        ("nuclei", list(microscopy(sources, grey=False)), {}),
-        ("coins", list(coins()), {}),
+    sets: list[tuple[str, Iterator[Case], dict[str, Any]]] = [
+        ("natural photos", photos(sources), {}),
+        ("natural photos, lower thresholds", photos(sources), LOW),
+        ("nuclei", microscopy(sources, grey=False), {}),
+        ("coins", coins(), {}),
     ]
     print("| set | images | objects | masks an image: full, hierarchical | CPU ratio ", end="")
     print("".join(f"| AR@{most}: full, hierarchical " for most in MOST) + f"|\n{'|---' * 8}|")
     for name, cases, options in (one for one in sets if given.only in one[0]):
-        print(f"| {name} | {measure(model, cases[: given.limit], options)} |", flush=True)
+        print(f"| {name} | {measure(model, list(islice(cases, given.limit)), options)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -52,6 +52,10 @@ class Part:
         kept = (values[rows] for values in (self.logits, self.scores, self.boxes, self.limits))
         return Part(self.crop, self.frame, *kept)
 
+    def covers(self, frame: Frame) -> bool:
+        """Whether it is the whole image; the only part may be a crop, where nothing else holds an object."""
+        return self.frame == frame and self.crop == (0, 0, frame.width, frame.height)
+
     def masks(self) -> Masks:
         """Its masks, in pixels of the crop."""
         return Masks(self.logits, self.scores, self.frame, limits=self.limits)
@@ -67,13 +71,7 @@ def join(parts: list[Part], frame: Frame, options: EverythingOptions) -> Masks:
     """
     if not parts:
         return Masks.empty(frame)
-    whole = parts[0].crop == (
-        0,
-        0,
-        frame.width,
-        frame.height,
-    )  # the one part may be a crop, the only one with objects
-    if len(parts) == 1 and whole and not options.min_mask_region_area:
+    if len(parts) == 1 and parts[0].covers(frame) and not options.min_mask_region_area:
         return parts[0].take(_visible(parts[0])).masks()
     parts = _suppress_between_crops(parts, options.crop_nms_thresh)
     crops = [crop for part in parts for crop in _crops(part)]
@@ -143,7 +141,7 @@ def onto_frame(part: Part, frame: Frame) -> FloatArray:
     Returns:
         (M, 256, 256) float32.
     """
-    if part.frame == frame and part.crop == (0, 0, frame.width, frame.height):
+    if part.covers(frame):
         return part.logits
     centres = (np.arange(LOW_RES) + 0.5) * frame.side / LOW_RES
     pixels = (np.stack([centres, centres], 1) - frame.offset) / frame.scale - part.crop[:2]

@@ -55,8 +55,9 @@ class EverythingOptions:
         crop_n_points_downscale_factor: Each crop layer has this many times fewer clicks a side.
         point_grids: One (K, 2) array of ``(x, y)`` in 0..1 for each layer, instead of regular grids.
         min_mask_region_area: Islands and holes smaller than this many pixels are removed; 0 leaves all.
-        hierarchical: Click coarsely first, and leave out clicks that then promise little, see `hierarchy`: about twice
-            as fast, and some small parts of objects are missed. Of `point_grids` the first quarter is coarse.
+        hierarchical: Click coarsely first, and leave out clicks that then promise little, see `hierarchy`: up to
+            twice as fast, and some small parts of objects are missed. Of K points of one of the `point_grids` the first
+            ``(isqrt(K) // 2) ** 2``, about a quarter, are coarse and should cover the image.
         detector_bgr: Of MobileSAMv2, show its detector the image with red and blue swapped, as the official
             code does by mistake: its boxes are reproduced by it, and are others in the right colours.
     """

@@ -6,6 +6,7 @@ from math import isqrt
 
 import numpy as np
 
+from lightsam_plugins.point_grid import coarse_count
 from lightsam_plugins.types import LOW_RES, FloatArray, Frame, IntArray
 
 LARGE = 0.1  # share of the image above which a mask keeps no click away
@@ -34,7 +35,7 @@ class Hierarchy:
     def __init__(self, points: FloatArray, frame: Frame, threshold: float) -> None:
         self._points, self._frame = points, frame
         self._floor, self._sure = threshold - MARGIN, threshold + SURE * (1 - threshold)
-        self.coarse = (isqrt(len(points)) // 2) ** 2
+        self.coarse = coarse_count(len(points))
         self._best = np.zeros(self.coarse, np.float32)
         self._known = np.zeros((LOW_RES, LOW_RES), np.bool_)
 

@@ -34,10 +34,15 @@ def coarse_to_fine(per_side: int) -> npt.NDArray[np.intp]:
     """An order of the points of `point_grid`: every second of either direction, then the rest.
 
     Returns:
-        (per_side²,) indices; the first (per_side // 2)² are coarse; otherwise points stay in their order.
+        (per_side²,) indices, the first `coarse_count` of which are coarse; otherwise points stay in their order.
     """
     coarse = np.arange(per_side) % 2 == 1
     return np.argsort(~(coarse[:, None] & coarse).ravel(), kind="stable")
+
+
+def coarse_count(points: int) -> int:
+    """How many of so many points of a grid, in the order of `coarse_to_fine`, are coarse."""
+    return (math.isqrt(points) // 2) ** 2
 
 
 def layer_grids(per_side: int, n_layers: int, downscale: int) -> list[FloatArray]:

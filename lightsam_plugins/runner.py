@@ -163,11 +163,8 @@ class Runner:
         prompts = make_prompts(self.spec, frame, points=points[:, None])
         if not isinstance(self.module, Rater):
             return _above(self.decode(embedding, prompts, multimask=True), threshold)
-        logits, scores = self.module.decode_above(features, prompts.to(self.device), threshold)
-        rated = scores.float().cpu().numpy()
-        rows, places = np.nonzero(rated > np.float32(threshold))
-        limits = np.tile(frame.box, (len(rows), 1))
-        return Chosen(logits, rated[rows, places], rows, limits, np.fmax.reduce(rated, axis=1, initial=0))
+        answer = self.module.decode_above(features, prompts.to(self.device), threshold)
+        return _chosen(_decoded(answer, frame), answer[0], threshold)
 
     @property
     def detects(self) -> bool:
@@ -204,11 +201,15 @@ class Runner:
 
 def _above(decoded: Decoded, threshold: float) -> Chosen:
     """The candidates with a predicted IoU above the threshold, object by object."""
-    scores = decoded.scores.float().cpu().numpy()
-    rows, places = np.nonzero(scores > np.float32(threshold))
-    chosen = decoded.logits[torch.from_numpy(rows), torch.from_numpy(places)]
+    return _chosen(decoded, decoded.logits[decoded.scores.float() > threshold], threshold)
+
+
+def _chosen(rated: Decoded, logits: torch.Tensor, threshold: float) -> Chosen:
+    """The same where only the logits of those are at hand, (M, 256, 256)."""
+    scores = rated.scores.float().cpu().numpy()
+    above = scores > np.float32(threshold)
     best = np.fmax.reduce(scores, axis=1, initial=0)  # which a rating of NaN does not spoil
-    return Chosen(chosen, scores[rows, places], rows, decoded.limits[rows, places], best)
+    return Chosen(logits, scores[above], above.nonzero()[0], rated.limits[above], best)
 
 
 def _decoded(answer: Answer, frame: Frame) -> Decoded:

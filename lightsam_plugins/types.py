@@ -217,7 +217,7 @@ class Network(Protocol):
 
 @runtime_checkable
 class Rater(Protocol):
-    """What a network offers besides that rates its candidates before it draws them (SAM's decoder)."""
+    """What a network offers besides that gives only candidates worth it, mostly rated before they are drawn."""
 
     def decode_above(
         self, features: Features, prompts: PromptBatch, threshold: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,7 +35,7 @@ def cases(folder: Path) -> Iterator[Case]:
     yield everything(sam, ours, 8, rounds=3)
     yield everything(sam, ours, 32, rounds=1)
     for name in ("coffee", "coins"):
-        yield hierarchical(sam, load("mobilesam", sam, folder), name)
+        yield hierarchical(sam, folder, name)
 
 
 def everything(sam: object, ours: ls.Segmenter, side: int, rounds: int) -> Case:
@@ -69,7 +70,7 @@ def everything(sam: object, ours: ls.Segmenter, side: int, rounds: int) -> Case:
     return Case(f"everything, {side}x{side} clicks, mobilesam", 4, theirs, work, same, 1e-4, rounds)
 
 
-def hierarchical(sam: Any, ours: ls.Segmenter, name: str) -> Case:
+def hierarchical(sam: Any, folder: Path, name: str) -> Case:
     """Everything mode of 32 x 32 clicks there, and here without those that promise little.
 
     Which clicks these are depends on what there is to be found, so both answer with the masks of `nano`, see `replay`.
@@ -77,13 +78,17 @@ def hierarchical(sam: Any, ours: ls.Segmenter, name: str) -> Case:
     """
     image = photo(1024, 1024, name)
     thresholds: Any = {"pred_iou_thresh": 0.6, "stability_score_thresh": 0.85}  # those of nano
-    answers = Answers(image, 32, thresholds["pred_iou_thresh"])
-    replay(cast("SamNetwork", ours._runner.module), answers)
     generator = SamAutomaticMaskGenerator(sam, **thresholds)
-    official = Official(sam.mask_decoder, answers)
+
+    @cache
+    def replayed() -> tuple[Official, ls.Segmenter]:
+        """Both sides, made when the case is asked for: `nano` takes a while to answer 1024 clicks."""
+        answers, ours = Answers(image, 32, thresholds["pred_iou_thresh"]), load("mobilesam", sam, folder)
+        replay(cast("SamNetwork", ours._runner.module), answers)
+        return Official(sam.mask_decoder, answers), ours
 
     def theirs() -> list[dict[str, npt.NDArray[np.bool_]]]:
-        sam.mask_decoder = official
+        official = sam.mask_decoder = replayed()[0]
         try:
             found: list[dict[str, npt.NDArray[np.bool_]]] = generator.generate(image)
         finally:
@@ -91,7 +96,7 @@ def hierarchical(sam: Any, ours: ls.Segmenter, name: str) -> Case:
         return found
 
     def work() -> ls.Masks:
-        masks = ours.everything(image, points_per_side=32, hierarchical=True, **thresholds)
+        masks = replayed()[1].everything(image, points_per_side=32, hierarchical=True, **thresholds)
         masks.rle()
         return masks
 
@@ -99,4 +104,4 @@ def hierarchical(sam: Any, ours: ls.Segmenter, name: str) -> Case:
         best = iou(np.stack([one["segmentation"] for one in theirs()]), work().dense()).max(axis=1, initial=0)
         return np.ones_like(best), best
 
-    return Case(f"everything, 32x32 clicks, hierarchical, {name}", 10, theirs, work, same, 0.5, rounds=1)
+    return Case(f"everything, 32x32 clicks, hierarchical, {name}", 10, theirs, work, same, 0.1, rounds=1)

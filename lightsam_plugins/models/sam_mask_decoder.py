@@ -6,6 +6,7 @@ single-mask answer, tokens 1 to 3 are the candidates for an ambiguous prompt.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from math import isqrt
 
@@ -44,7 +45,7 @@ def unfold(logits: torch.Tensor) -> torch.Tensor:
     return cells.permute(0, 1, 2, 4, 6, 3, 5, 7).reshape(*logits.shape[:2], 4 * side, 4 * side)
 
 
-class MaskDecoderBase(nn.Module):
+class MaskDecoderBase(nn.Module, ABC):
     """What mask decoders share. In three steps, since a mask is rated before it is drawn, and many are not worth it.
 
     A subclass makes the layers, and `upscale` of those.
@@ -96,9 +97,9 @@ class MaskDecoderBase(nn.Module):
         filters = torch.stack([self.output_hypernetworks_mlps[i](tokens[:, 1 + i]) for i in wanted], dim=1)
         return unfold(filters @ self.upscale(image).mT)
 
+    @abstractmethod
     def upscale(self, image: torch.Tensor) -> torch.Tensor:
         """Cells (N, S * S, C) to points, (N, S * S * 16, C / 8)."""
-        raise NotImplementedError
 
 
 class MaskDecoder(MaskDecoderBase):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from hub_server import CONTENT, SHA256, serving
+from rated import check_above
 from torch import nn
 from torch.nn import functional as F
 
@@ -121,6 +122,13 @@ def test_empty_slots_have_their_part(network, features):
     weight.copy_(kept)
 
     assert (before - after).abs().max() > 1e-3 * before.abs().max()
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("passing", [0, 1, 6])
+def test_candidates_above_a_threshold_are_those_of_a_whole_decode(network, features, passing):
+    """Everything mode's candidates are those of `decode` with a higher score, also where nothing is drawn."""
+    check_above(network, features, batch([[[300, 400]], [[50, 60]]], [[1], [1]]), passing)
 
 
 @torch.inference_mode()

@@ -85,3 +85,13 @@ def test_small_grids(side: int, coarse: int) -> None:
 
     assert some.coarse == coarse
     assert len(some.needed()) == (1 if coarse == 0 else 0)
+
+
+def test_a_click_far_from_all_coarse_ones_is_made() -> None:
+    """Of points that are no grid, one that no coarse click can tell anything about is not left out."""
+    points = np.float32([[10, 10], [12, 12], [150, 70], [14, 10]])
+    some = Hierarchy(points, FRAME, THRESHOLD)
+    some.note(np.arange(1), np.zeros(1, np.float32), NO_MASKS, np.zeros(0, np.float32))
+
+    assert some.coarse == 1
+    assert some.needed().tolist() == [2]

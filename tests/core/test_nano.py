@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from rated import check_above
 
 from lightsam_plugins.models.nano import Nano, build
 from lightsam_plugins.models.nano_clean import clean
@@ -99,15 +100,7 @@ def test_candidates_above_a_threshold_are_those_of_a_whole_decode(
     """Everything mode's candidates are those of `decode` with a higher score, in the same order."""
     features = network.encode(image)
     prompts = clicks([(20, 30, 1)], [(70, 60, 1)], [(50, 10, 1)], [(5, 90, 1)])
-    all_logits, all_scores = network.decode(features, prompts, multimask=True)
-    ranked = all_scores.flatten().sort(descending=True).values
-    threshold = float(torch.cat([ranked, ranked[-1:] - 1])[passing])
-
-    logits, scores = network.decode_above(features, prompts, threshold)
-
-    assert len(logits) == passing
-    torch.testing.assert_close(scores, all_scores)
-    torch.testing.assert_close(logits, all_logits[all_scores > threshold], rtol=1e-4, atol=1e-4)
+    check_above(network, features, prompts, passing, rtol=1e-4, atol=1e-4)
 
 
 @torch.inference_mode()

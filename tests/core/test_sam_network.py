@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from rated import check_above
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -182,16 +183,7 @@ def test_single_mask_is_token_0_and_candidates_are_the_others_best_first(network
 @pytest.mark.parametrize("passing", [0, 1, 4, 9, 15])
 def test_candidates_above_a_threshold_are_those_of_a_whole_decode(network, features, passing):
     """Everything mode's candidates are those of `decode` with a higher score, in the same order."""
-    prompts = PromptBatch(*clicks(5, 1))
-    all_logits, all_scores = network.decode(features, prompts, multimask=True)
-    ranked = all_scores.flatten().sort(descending=True).values
-    threshold = float(torch.cat([ranked, ranked[-1:] - 1])[passing])
-
-    logits, scores = network.decode_above(features, prompts, threshold)
-
-    assert len(logits) == passing
-    torch.testing.assert_close(scores, all_scores)
-    torch.testing.assert_close(logits, all_logits[all_scores > threshold])
+    check_above(network, features, PromptBatch(*clicks(5, 1)), passing)
 
 
 def test_prompts_without_a_good_candidate_are_not_drawn(network, features, monkeypatch):

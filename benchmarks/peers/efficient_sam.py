@@ -1,6 +1,4 @@
-"""EfficientSAM's encoders beside the formulation of the paper, on the same seeded weights.
-
-    python -m benchmarks.efficient_sam [--rounds 5] [--threads 1]
+"""EfficientSAM's encoders beside the formulation of the paper.
 
 There is no package of the official code, so the other side is what its paper describes and its checkpoints are made
 for, written plainly: attention with the matrix of all 4096 x 4096 weights a head, torch's own GELU, the position
@@ -9,8 +7,8 @@ embedding interpolated at each call, contiguous maps.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,11 +16,12 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from benchmarks.interleave import Case, table
+from benchmarks.interleave import Case
 from benchmarks.seeded import fill
 from lightsam_plugins.models.plain_vit import PlainViT
 from lightsam_plugins.registry import build_network, model_card
 
+PACKAGES: list[str] = []
 EPS = 1e-6
 
 
@@ -63,8 +62,8 @@ def plain(network: Any, images: torch.Tensor) -> torch.Tensor:
     return norm_map(second(norm_map(first(x), norm1)), norm2)
 
 
-def cases() -> Iterator[Case]:
-    """Both sizes, from a normalised image of 1024 x 1024 to the embedding."""
+def cases(folder: Path) -> Iterator[Case]:
+    """Both sizes, from a normalised image of 1024 x 1024 to the embedding; nothing is written to `folder`."""
     for name in ("efficientsam-ti", "efficientsam-s"):
         network = fill(build_network(model_card(name)))
         encoder = network.get_submodule("image_encoder")
@@ -90,19 +89,3 @@ def case(name: str, encoder: PlainViT) -> Case:
         return theirs().numpy(), ours().numpy()
 
     return Case(f"encode, {name}", 2, theirs, ours, same, 1e-4)
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
-    for line in table(cases(), options.rounds, options.threads):
-        print(line, flush=True)
-
-
-if __name__ == "__main__":
-    main()
